@@ -1,0 +1,176 @@
+"""What the pages and examples say is run; what is not run says why (see pages.py).
+
+`make docs` runs this file with the network marker too.
+"""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from house import pages
+from tronie.cli.main import VERBS
+from working_tree import REPOSITORY, environment
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [page for page in PAGES if page.is_file()]
+EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
+SOURCE = REPOSITORY / "src"
+MODULES = [f for f in sorted(SOURCE.rglob("*.py")) if ">>> " in f.read_text(encoding="utf-8")]
+
+
+def named(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def runnable() -> list[object]:
+    marks = {True: [pytest.mark.network], False: []}
+    return [pytest.param(p, id=named(p), marks=marks[pages.needs_network(p)]) for p in PAGES]
+
+
+def not_run() -> list[object]:
+    return [
+        pytest.param(block.reason_not_run, id=f"{named(page)}:{block.line}")
+        for page in PAGES
+        for block in pages.blocks(page)
+        if block.reason_not_run
+    ]
+
+
+def bash(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `commands` as a reader would, `tronie` and `python` being those of this tree."""
+    bin_folder = folder / ".bin"
+    bin_folder.mkdir(exist_ok=True)
+    for name, words in (("tronie", "-m tronie.cli.main"), ("python", "")):
+        program = bin_folder / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        program.chmod(0o755)
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", commands],
+        cwd=folder,
+        env={
+            **environment(),
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+            "TRONIE_REPOSITORY": str(REPOSITORY),
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def run_page(page: Path, folder: Path) -> None:
+    names: dict[str, object] = {"__name__": "__page__"}
+    for block in pages.blocks(page):
+        if block.reason_not_run:
+            continue
+        if block.language in pages.SHELL:
+            done = bash(block.commands, folder)
+            told = f"{page.name}:{block.line} exited with {done.returncode}"
+            assert done.returncode == 0, f"{told}\n{block.commands}\n{done.stdout}{done.stderr}"
+        else:
+            tree = ast.increment_lineno(ast.parse(block.text), block.line - 1)
+            exec(compile(tree, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", runnable())
+def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page, tmp_path)
+
+
+def test_the_blocks_that_are_not_run_say_why(subtests):
+    for parameter in not_run():
+        with subtests.test(parameter.id):
+            pytest.skip(f"not run: {parameter.values[0]}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_page_names_no_verb_that_is_not_there(page):
+    for block in pages.blocks(page):
+        if block.language in pages.SHELL:
+            called = re.findall(r"^\s*tronie ([a-z]\S*)", block.commands, re.MULTILINE)
+            assert set(called) <= set(VERBS), f"line {block.line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_link_inside_the_tree_leads_somewhere(page):
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    inside = [target for target in targets if "://" not in target]
+    assert [t for t in inside if not (page.parent / t).exists()] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_the_examples_in_docstrings_run(module):
+    name = ".".join(module.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.failed == 0
+
+
+def test_a_page_is_read_as_its_blocks_in_order(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Text.\n\n```bash\ntronie --help\n```\n\n<!-- not run: costs an hour -->\n\n"
+        "```console\n$ tronie demo\noutput\n$ true\n```\n\n```json\n{}\n```\n"
+        "1. A list:\n\n   ```python\n   x = 1\n   ```\n"
+    )
+    first, second, third = pages.blocks(page)
+    assert (first.language, first.text, first.line) == ("bash", "tronie --help", 4)
+    assert (second.commands, second.reason_not_run) == ("tronie demo\ntrue", "costs an hour")
+    assert (third.text, third.reason_not_run) == ("x = 1", "")
+
+
+def test_hidden_commands_and_the_need_for_the_network_are_read(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- needs: network -->\n<!-- before\ntouch a.jpg\n-->\n")
+    assert pages.needs_network(page)
+    assert pages.blocks(page) == [pages.Block("bash", "touch a.jpg", 3)]
+
+
+def test_a_block_that_never_ends_is_refused(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```bash\ntrue\n")
+    with pytest.raises(ValueError, match=r"line 1: opened here and never closed with '```'"):
+        pages.blocks(page)
+
+
+def test_the_blocks_of_a_page_share_a_folder_and_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```bash\necho 41 > number\n```\n"
+        "```python\nfrom pathlib import Path\nx = int(Path('number').read_text())\n```\n"
+        "```python\nassert x + 1 == 42\n```\n"
+    )
+    run_page(page, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("```bash\nfalse\ntrue\n```", r"page.md:2 exited with 1"),
+        ("```bash\ntronie nonsense\n```", r"no entry 'nonsense' in the verbs of tronie"),
+        ("```python\nassert 1 + 1 == 3, 'wrong sum'\n```", r"wrong sum"),
+    ],
+)
+def test_a_page_that_does_not_run_is_found_out(text, message, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises(AssertionError, match=message):
+        run_page(page, tmp_path)
+
+
+if EXAMPLES:
+
+    @pytest.mark.parametrize("example", EXAMPLES, ids=named)
+    def test_an_example_runs(example, tmp_path):
+        done = bash(f'python "{example}"', tmp_path)
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,93 @@
+"""A catalogue made on the spot: listed, loaded and refused, with nothing else imported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tronie import catalog
+from tronie.errors import NotFound
+
+
+@pytest.fixture
+def tray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package of three entries, one of which cannot be imported, and two data files."""
+    package = tmp_path / "toy_margins"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "arcface.py").write_text('"""ArcFace.\n\nSource: a paper.\n"""\nSCALE = 64\n')
+    (package / "sv_softmax.py").write_text("SCALE = 30\n")
+    (package / "broken.py").write_text("raise RuntimeError('this entry must not be imported')\n")
+    (package / "_shared.py").write_text("")
+    (package / "yunet-2023mar.toml").write_text("license = 'MIT'\n")
+    (package / "old_one.toml").write_text("license = 'none'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield package.name
+    for name in [name for name in sys.modules if name.split(".")[0] == package.name]:
+        del sys.modules[name]
+
+
+def test_a_folder_lists_its_files_as_keys_and_imports_none(tray):
+    assert catalog.entries(tray) == ("arcface", "broken", "sv-softmax")
+    assert not [name for name in sys.modules if name.startswith(f"{tray}.")]
+
+
+def test_loading_one_entry_imports_that_entry_only(tray):
+    assert catalog.load(tray, "arcface", "SCALE") == 64
+    assert [name for name in sys.modules if name.startswith(f"{tray}.")] == [f"{tray}.arcface"]
+
+
+@pytest.mark.parametrize("key", ["sv-softmax", "sv_softmax"])
+def test_a_key_may_be_written_with_hyphen_or_underscore(tray, key):
+    assert catalog.load(tray, key, "SCALE") == 30
+
+
+def test_data_files_are_entries_by_their_suffix(tray):
+    assert catalog.data_entries(tray, ".toml") == ("old-one", "yunet-2023mar")
+    assert catalog.data_file(tray, "old-one", ".toml").read_text() == "license = 'none'\n"
+
+
+def test_a_folder_without_init_is_a_data_catalogue_too(tmp_path, monkeypatch):
+    folder = tmp_path / "toy_zoo"
+    folder.mkdir()
+    (folder / "sface.toml").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert catalog.data_entries("toy_zoo", ".toml") == ("sface",)
+    assert catalog.entries("toy_zoo") == ()
+
+
+def test_the_docstring_is_read_without_importing_the_entry(tray):
+    assert catalog.docstring(tray, "arcface") == "ArcFace.\n\nSource: a paper."
+    assert catalog.docstring(tray, "broken") == ""
+    assert f"{tray}.arcface" not in sys.modules
+
+
+def test_an_unknown_key_is_answered_with_the_nearest_and_the_list(tray):
+    expected = (
+        rf"^no entry 'arkface' in {tray}\. Did you mean 'arcface'\? "
+        r"It holds: arcface, broken, sv-softmax\.$"
+    )
+    with pytest.raises(NotFound, match=expected):
+        catalog.load(tray, "arkface", "SCALE")
+
+
+def test_a_key_that_is_near_nothing_gets_the_list_alone(tray):
+    with pytest.raises(NotFound, match=rf"^no entry 'zzz' in {tray}\. It holds: arcface, "):
+        catalog.load(tray, "zzz", "SCALE")
+
+
+def test_an_unknown_data_key_is_answered_in_the_same_words(tray):
+    with pytest.raises(NotFound, match=r"Did you mean 'yunet-2023mar'\? It holds: old-one, "):
+        catalog.data_file(tray, "yunet-2023mai", ".toml")
+
+
+def test_an_empty_catalogue_says_so():
+    assert str(catalog.not_found("a", [], where="a.b")) == "no entry 'a' in a.b. It holds nothing."
+
+
+@pytest.mark.parametrize("package", ["tronie.no_such_room", "no_such_package.x", "tronie.errors"])
+def test_what_is_no_package_is_no_catalogue(package):
+    with pytest.raises(NotFound, match=rf"^no catalogue '{package}': it must be a package"):
+        catalog.entries(package)

@@ -1,0 +1,38 @@
+"""Every entry of evaluation/protocols keeps the same promises."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from tronie import catalog
+from tronie.evaluation.protocol import Protocol
+
+PACKAGE = "tronie.evaluation.protocols"
+KEYS = catalog.entries(PACKAGE)
+
+
+def test_there_is_an_entry():
+    assert "lfw-type" in KEYS
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_entry_says_what_it_is_and_where_its_rules_come_from(key):
+    protocol = catalog.load(PACKAGE, key, "PROTOCOL")
+    assert isinstance(protocol, Protocol)
+    assert protocol.name
+    assert protocol.version
+    assert len(protocol.source) > 20
+    assert "Source: " in catalog.docstring(PACKAGE, key)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_entry_scores_measurements_and_takes_the_provenance(key):
+    parameters = inspect.signature(catalog.load(PACKAGE, key, "PROTOCOL").score).parameters
+    assert parameters["provenance"].default is None
+
+
+def test_no_two_entries_share_a_name():
+    names = [catalog.load(PACKAGE, key, "PROTOCOL").name for key in KEYS]
+    assert sorted(names) == sorted(set(names))

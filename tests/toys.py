@@ -4,11 +4,12 @@ toy_face(person, shot=0)        (160, 160, 3) uint8 RGB, one drawn face at a kno
 write_people(folder, people)    one folder a person, as `enroll` reads it
 toy_detector(path)              an ONNX file that finds the same faces in every picture
 toy_embedder(path)              an ONNX file whose embeddings differ where crops differ
+toy_constants(path, outputs)    an ONNX file that gives the same arrays for every picture
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -128,6 +129,30 @@ def toy_embedder(
     crops = helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [rows, 3, 112, 112])
     answer = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [rows, dimension])
     return _save(path, nodes, [crops], [answer], {"weights": weights, "bias": bias})
+
+
+def toy_constants(
+    path: str | Path,
+    outputs: Mapping[str, NDArray[np.floating]],
+    *,
+    shape: Sequence[int | str] = ("N", 3, "H", "W"),
+) -> Path:
+    """An ONNX file that gives `outputs`, in that order, whatever it is shown.
+
+    Input `image` of `shape`, float32. Any detector's heads can be written down this way.
+    """
+    nodes = [
+        helper.make_node("ReduceMin", ["image"], ["least"], keepdims=0),
+        helper.make_node("Mul", ["least", "nought"], ["nothing"]),
+    ]
+    initializers: dict[str, NDArray[np.generic]] = {"nought": np.zeros((), np.float32)}
+    infos = []
+    for name, value in outputs.items():
+        initializers[f"{name}_stored"] = value.astype(np.float32)
+        nodes.append(helper.make_node("Add", [f"{name}_stored", "nothing"], [name]))
+        infos.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
+    return _save(path, nodes, [image], infos, initializers)
 
 
 def _save(

@@ -58,8 +58,8 @@ def test_area_is_bilinear_where_an_image_shrinks_by_less_than_two():
         ((100, 400), (320, 320), (80, 320)),
         ((640, 640), (640, 640), (640, 640)),
         ((1000, 333), (640, 640), (640, 213)),  # 333 * 640 / 1000 = 213.12
-        ((1000, 334), (640, 640), (640, 213)),  # 213.76
-        ((334, 1000), (640, 640), (213, 640)),
+        ((1000, 334), (640, 640), (640, 214)),  # 213.76
+        ((334, 1000), (640, 640), (214, 640)),
         ((50, 20), (640, 640), (640, 256)),  # small images grow
         ((1, 1), (64, 32), (32, 32)),
         ((10000, 2), (640, 640), (640, 1)),
@@ -67,7 +67,7 @@ def test_area_is_bilinear_where_an_image_shrinks_by_less_than_two():
         ((7680, 4320), (640, 640), (640, 360)),  # 8K
     ],
 )
-def test_the_longer_way_fits_and_the_other_is_rounded_down(old, canvas, new):
+def test_the_longer_way_fits_and_the_other_is_rounded(old, canvas, new):
     width, height = old
     image = RNG.integers(1, 255, (height, width, 3), dtype=np.uint8)
     boxed = letterbox(image, width=canvas[0], height=canvas[1])

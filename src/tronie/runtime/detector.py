@@ -1,0 +1,191 @@
+"""Images to Faces: letterbox, run, decode, suppress.
+
+Every image is shrunk or enlarged to fit the canvas (640 x 640 unless another is asked), the
+rest is filled with black. Coordinates come back through the exact scale of each axis.
+
+Close-ups: a face that fills the picture is larger than any anchor, and is missed. Where
+nothing was found the image is tried once more at a quarter of the canvas, which sees faces
+four times larger. Pictures with faces pay nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tronie.catalog import load
+from tronie.errors import BadArray, BadModel
+from tronie.geometry import boxes as box
+from tronie.geometry.faces import Faces
+from tronie.geometry.nms import greedy_nms
+from tronie.images.pixels import expect_image
+from tronie.images.resize import letterbox
+from tronie.runtime.contract import DETECTOR_FORMATS, LARGEST, Contract, check_contract
+from tronie.runtime.pixels import network_input
+from tronie.runtime.session import Run, Session
+
+STRIDE = 32
+"""Free canvas sizes are multiples of the coarsest stride."""
+CLOSE_UP = 4
+"""How much smaller the second try is."""
+
+
+class Detector:
+    """A detector ready to run. Thread safe, as its Session is.
+
+    Args:
+        session: The open model.
+        contract: What it promises.
+        canvas: Side of the square canvas in pixels, a multiple of 32; default: the contract's.
+        score_threshold: Least confidence, in [0, 1]; default: the contract's.
+        nms_threshold: Boxes that overlap a better one by more IoU than this go.
+
+    Raises:
+        BadModel: the open model does not keep the contract, or its file fixes another canvas
+            or a batch above 1.
+        BadArray: a canvas or a threshold out of range.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        contract: Contract,
+        *,
+        canvas: int | None = None,
+        score_threshold: float | None = None,
+        nms_threshold: float | None = None,
+    ) -> None:
+        check_contract(session, contract)
+        if session.batch not in (None, 1):
+            raise BadModel(
+                f"detector {session.name} takes {session.batch} pictures at once; export it with "
+                "a batch of 1, or a free one"
+            )
+        self.session = session
+        self.contract = replace(
+            contract,
+            score_threshold=_fraction("score threshold", score_threshold, contract.score_threshold),
+            nms_threshold=_fraction("nms threshold", nms_threshold, contract.nms_threshold),
+        )
+        self.width, self.height = _canvas(session, contract, canvas)
+        self._decode = load(DETECTOR_FORMATS, contract.format, "decode")
+
+    def detect(self, image: NDArray[np.uint8]) -> Faces:
+        """The faces of one image (H, W, 3) uint8 RGB, by falling score, on all threads.
+
+        Raises:
+            BadArray: an array that is no image.
+            BadModel: the model gave NaN or shapes that do not fit, or the engine failed on it.
+        """
+        return self._detect(image, self.session.run)
+
+    def detect_beside(self, image: NDArray[np.uint8]) -> Faces:
+        """The same on one thread, to be called from several threads at once."""
+        return self._detect(image, self.session.run_beside)
+
+    def detect_many(self, images: Sequence[NDArray[np.uint8]]) -> list[Faces]:
+        """The faces of each image, in order; images are worked on side by side."""
+        if len(images) < 2:
+            return [self.detect(image) for image in images]
+        with ThreadPoolExecutor(self.session.threads, thread_name_prefix="detect") as pool:
+            return list(pool.map(self.detect_beside, images))
+
+    def _detect(self, image: NDArray[np.uint8], run: Run) -> Faces:
+        expect_image(image)
+        faces = self._at(image, run, self.width, self.height)
+        if len(faces) == 0:
+            faces = self._at(image, run, _close_up(self.width), _close_up(self.height))
+        return faces
+
+    def _at(self, image: NDArray[np.uint8], run: Run, width: int, height: int) -> Faces:
+        boxed = letterbox(image, width=width, height=height)
+        pixels = _on_canvas(boxed.image, self.session)
+        outputs = run(network_input(pixels[None], self.contract))
+        found = self._decoded(outputs, width=pixels.shape[1], height=pixels.shape[0])
+        placed = _in_image(found, 1 / boxed.scale_x, 1 / boxed.scale_y)
+        kept = greedy_nms(
+            placed.boxes,
+            placed.scores,
+            iou_threshold=self.contract.nms_threshold,
+            pixel_offset=self.contract.nms_pixel_offset,
+        )
+        return placed.take(kept)
+
+    def _decoded(self, outputs: list[NDArray[Any]], *, width: int, height: int) -> Faces:
+        """Candidates on the canvas, before suppression.
+
+        Raises:
+            BadModel: NaN or infinity, or outputs whose shapes do not belong together.
+        """
+        name, threshold = self.session.name, self.contract.score_threshold
+        _refuse_nan(name, outputs)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                found: Faces = self._decode(
+                    outputs, width=width, height=height, score_threshold=threshold
+                )
+        except (ValueError, IndexError, BadArray) as fault:
+            shapes = ", ".join(str(o.shape) for o in outputs)
+            raise BadModel(
+                f"detector {name} gave outputs of shapes {shapes}, which do not fit the "
+                f"{self.contract.format} format: {fault}"
+            ) from fault
+        _refuse_nan(name, [found.boxes, *([] if found.landmarks is None else [found.landmarks])])
+        return found
+
+
+def _on_canvas(image: NDArray[np.uint8], session: Session) -> NDArray[np.uint8]:
+    """Fill up with black to the size that the file fixes, if it fixes one."""
+    _, _, fixed_height, fixed_width = session.input.shape
+    height, width = fixed_height or image.shape[0], fixed_width or image.shape[1]
+    if (height, width) == image.shape[:2]:
+        return image
+    result = np.zeros((height, width, 3), np.uint8)
+    result[: image.shape[0], : image.shape[1]] = image
+    return result
+
+
+def _in_image(faces: Faces, x: float, y: float) -> Faces:
+    """Canvas pixels to image pixels."""
+    points = None
+    if faces.landmarks is not None:
+        points = (faces.landmarks * np.array([x, y])).astype(np.float32)
+    return replace(faces, boxes=box.scale(faces.boxes, x=x, y=y), landmarks=points)
+
+
+def _refuse_nan(name: str, outputs: Sequence[NDArray[Any]]) -> None:
+    if not all(np.isfinite(o).all() for o in outputs):
+        raise BadModel(f"detector {name} gave NaN or infinity; its file is damaged")
+
+
+def _canvas(session: Session, contract: Contract, asked: int | None) -> tuple[int, int]:
+    """Width and height of the canvas: what the file fixes, what was asked, or the contract's."""
+    height, width = session.input.shape[2:]
+    if asked is None:
+        return width or contract.width, height or contract.height
+    if (width or asked, height or asked) != (asked, asked):
+        raise BadModel(
+            f"detector {session.name} works on {width}x{height} pixels only; {asked} was asked for"
+        )
+    if asked % STRIDE or not STRIDE <= asked <= LARGEST:
+        raise BadArray(
+            f"the detector's canvas must be a multiple of {STRIDE} up to {LARGEST}; got {asked}"
+        )
+    return asked, asked
+
+
+def _close_up(side: int) -> int:
+    """The side of the second try's canvas, a multiple of the coarsest stride."""
+    return max(STRIDE, side // CLOSE_UP // STRIDE * STRIDE)
+
+
+def _fraction(what: str, asked: float | None, default: float) -> float:
+    value = default if asked is None else asked
+    if not 0.0 <= value <= 1.0:
+        raise BadArray(f"the {what} must lie in [0, 1]; got {value}")
+    return value

@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import toys
 from house import pages
 from tronie.cli.main import VERBS
 from working_tree import REPOSITORY, environment
@@ -168,9 +170,25 @@ def test_a_page_that_does_not_run_is_found_out(text, message, tmp_path):
         run_page(page, tmp_path)
 
 
-if EXAMPLES:
+TOY_MODELS = "--detector finds.onnx --model embeds.onnx"
+EXAMPLE_WORDS = {
+    "01_detect_and_align": "people/person_0/*.png --detector finds.onnx",
+    "02_embed_and_compare": f"people/person_*/*.png {TOY_MODELS}",
+    "03_enroll_and_identify": f"people new.png {TOY_MODELS} --threshold 0.2",
+}
 
-    @pytest.mark.parametrize("example", EXAMPLES, ids=named)
-    def test_an_example_runs(example, tmp_path):
-        done = bash(f'python "{example}"', tmp_path)
-        assert done.returncode == 0, done.stderr
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_an_example_runs_on_toys_and_answers(example, tmp_path):
+    toys.write_people(tmp_path / "people")
+    Image.fromarray(toys.toy_face(1, shot=9)).save(tmp_path / "new.png")
+    toys.toy_detector(tmp_path / "finds.onnx")
+    toys.toy_embedder(tmp_path / "embeds.onnx")
+    done = bash(f'python "{example}" {EXAMPLE_WORDS[example.stem]}', tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip(), "an example has something to show"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_an_example_is_short(example):
+    assert len(example.read_text(encoding="utf-8").splitlines()) <= 40

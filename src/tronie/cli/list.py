@@ -1,0 +1,140 @@
+"""list and show: what there is, read from the catalogues, so that this page cannot drift.
+
+Python entries are described by their own docstrings, which are read and not run; models by
+the TOML file that is their entry in the zoo.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from tronie import catalog
+from tronie.cli.main import VERBS
+from tronie.cli.options import Json
+from tronie.cli.terminal import print_json, print_table
+
+MODELS = "tronie.runtime.zoo_entries"
+DETECTORS = "tronie.runtime.detectors"
+PROTOCOLS = "tronie.evaluation.protocols"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing that `list` and `show` can speak of.
+
+    `text` is its docstring, or the whole TOML of a model; `source` the paragraph of it that
+    begins with "Source", "" if there is none; `entry` the values of a model's TOML.
+    """
+
+    kind: str
+    name: str
+    summary: str
+    text: str
+    source: str = ""
+    entry: Mapping[str, Any]
+
+
+def list_kind(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="models, detectors, protocols or verbs.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """What there is of one kind, or the kinds."""
+    if not kind:
+        rows = [{"kind": name, "entries": len(entries())} for name, entries in KINDS.items()]
+    elif kind in KINDS:
+        rows = [{"name": entry.name, "summary": entry.summary} for entry in KINDS[kind]()]
+    else:
+        raise catalog.not_found(kind, KINDS, where="the kinds that tronie lists")
+    if json:
+        for row in rows:
+            print_json(row)
+    elif rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model, format, protocol or verb.")],
+    json: Json = False,
+) -> None:
+    """One entry: its docstring, its source and, for a model, its licence and contract."""
+    everything = [entry for entries in KINDS.values() for entry in entries()]
+    found = [entry for entry in everything if entry.name == name.replace("_", "-")]
+    if not found:
+        raise catalog.not_found(name, {entry.name for entry in everything}, where="any catalogue")
+    for entry in found:
+        if json:
+            print_json(vars(entry))
+        else:
+            print(f"{entry.name} ({entry.kind})\n\n{entry.text.rstrip()}\n")
+
+
+def _models() -> list[Entry]:
+    return [_model(name) for name in catalog.data_entries(MODELS, ".toml")]
+
+
+def _model(name: str) -> Entry:
+    text = catalog.data_file(MODELS, name, ".toml").read_text(encoding="utf-8")
+    values = tomllib.loads(text)
+    return Entry(
+        kind="models",
+        name=name,
+        summary=str(values.get("summary", "")),
+        text=text,
+        source=str(values.get("source", "")),
+        entry=values,
+    )
+
+
+def _detectors() -> list[Entry]:
+    return [_documented("detectors", DETECTORS, name) for name in catalog.entries(DETECTORS)]
+
+
+def _protocols() -> list[Entry]:
+    return [_documented("protocols", PROTOCOLS, name) for name in catalog.entries(PROTOCOLS)]
+
+
+def _documented(kind: str, package: str, name: str) -> Entry:
+    text = catalog.docstring(package, name)
+    paragraphs = text.split("\n\n")
+    return Entry(
+        kind=kind,
+        name=name,
+        summary=" ".join(paragraphs[0].split()),
+        text=text,
+        source=next((_source(part) for part in paragraphs if "\nSource" in f"\n{part}"), ""),
+        entry={},
+    )
+
+
+def _source(paragraph: str) -> str:
+    start = f"\n{paragraph}".index("\nSource")
+    lines = paragraph[start:].splitlines()
+    return " ".join(" ".join(lines).split()).removeprefix("Source").lstrip(": ")
+
+
+def _verbs() -> list[Entry]:
+    return [
+        Entry(
+            kind="verbs",
+            name=name,
+            summary=verb.help,
+            text=f"{verb.help}\n\nSee: tronie {name} --help",
+            entry={},
+        )
+        for name, verb in VERBS.items()
+    ]
+
+
+KINDS: Mapping[str, Callable[[], list[Entry]]] = {
+    "models": _models,
+    "detectors": _detectors,
+    "protocols": _protocols,
+    "verbs": _verbs,
+}

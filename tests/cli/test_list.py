@@ -1,0 +1,106 @@
+"""list and show, on catalogues made on the spot."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+import pytest
+
+from tronie.cli.main import VERBS
+
+list_module = importlib.import_module("tronie.cli.list")
+
+FORMAT = '''"""Heads of a toy detector, decoded
+to pixels.
+
+Shapes and units as the paper has them.
+
+Source: Toy et al., "Toys", 2020,
+section 3.
+"""
+raise RuntimeError("describing an entry must not run it")
+'''
+MODEL = 'summary = "A toy model"\nsource = "a wheel"\nlicense = "MIT"\ndimension = 8\n'
+
+
+@pytest.fixture
+def catalogues(tmp_path, monkeypatch):
+    """One detector format, one model and no protocol."""
+    for name in ("toy_formats", "toy_models", "toy_protocols"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "toy_formats" / "toy_net.py").write_text(FORMAT)
+    (tmp_path / "toy_models" / "toy-2024.toml").write_text(MODEL)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(list_module, "DETECTORS", "toy_formats")
+    monkeypatch.setattr(list_module, "MODELS", "toy_models")
+    monkeypatch.setattr(list_module, "PROTOCOLS", "toy_protocols")
+
+
+def test_without_a_kind_the_kinds_are_listed_and_counted(catalogues, cli_here):
+    assert cli_here("list", "--json").json_lines() == [
+        {"kind": "models", "entries": 1},
+        {"kind": "detectors", "entries": 1},
+        {"kind": "protocols", "entries": 0},
+        {"kind": "verbs", "entries": len(VERBS)},
+    ]
+
+
+def test_a_detector_format_is_listed_by_its_first_paragraph(catalogues, cli_here):
+    assert cli_here("list", "detectors", "--json").json_lines() == [
+        {"name": "toy-net", "summary": "Heads of a toy detector, decoded to pixels."}
+    ]
+
+
+def test_a_model_is_listed_by_its_summary(catalogues, cli_here):
+    ran = cli_here("list", "models")
+    assert ran.code == 0
+    assert "toy-2024" in ran.out
+    assert "A toy model" in ran.out
+
+
+def test_a_kind_without_entries_prints_nothing(catalogues, cli_here):
+    assert cli_here("list", "protocols") == cli_here("list", "protocols", "--json")
+    assert cli_here("list", "protocols").out == ""
+
+
+def test_the_verbs_are_those_of_the_table(cli_here):
+    rows = cli_here("list", "verbs", "--json").json_lines()
+    assert {row["name"]: row["summary"] for row in rows} == {
+        name: verb.help for name, verb in VERBS.items()
+    }
+
+
+def test_an_unknown_kind_is_answered_with_the_nearest(cli_here):
+    ran = cli_here("list", "detector")
+    assert ran.code == 2
+    assert (
+        "no entry 'detector' in the kinds that tronie lists. Did you mean 'detectors'?" in ran.err
+    )
+
+
+@pytest.mark.parametrize("name", ["toy-net", "toy_net"])
+def test_show_prints_the_docstring_as_it_is_written(catalogues, cli_here, name):
+    ran = cli_here("show", name)
+    assert ran.code == 0
+    assert ran.out.startswith("toy-net (detectors)\n\nHeads of a toy detector, decoded\nto pixels.")
+
+
+def test_show_in_json_finds_the_source(catalogues, cli_here):
+    shown = cli_here("show", "toy-net", "--json").json_lines()[0]
+    assert shown["source"] == 'Toy et al., "Toys", 2020, section 3.'
+    assert shown["kind"] == "detectors"
+
+
+def test_show_of_a_model_holds_its_entry(catalogues, cli_here):
+    shown = cli_here("show", "toy-2024", "--json").json_lines()[0]
+    assert shown["entry"]["license"] == "MIT"
+    assert shown["entry"]["dimension"] == 8
+    assert shown["source"] == "a wheel"
+    assert json.dumps(shown)
+
+
+def test_show_of_an_unknown_name_suggests_one_of_any_kind(catalogues, cli_here):
+    ran = cli_here("show", "toynet")
+    assert ran.code == 2
+    assert "no entry 'toynet' in any catalogue. Did you mean 'toy-net'?" in ran.err

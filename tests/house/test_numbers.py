@@ -1,0 +1,32 @@
+"""The README's numbers are those of the Reports and benchmark files, to the last digit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tronie.evaluation.report import Report
+from working_tree import REPOSITORY
+
+REPORTS = sorted((REPOSITORY / "benchmarks" / "accuracy").glob("*.json"))
+
+
+def test_the_readme_holds_what_the_benchmark_files_say():
+    script = REPOSITORY / "benchmarks" / "readme_table.py"
+    told = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.name)
+def test_a_kept_report_reads_back_and_names_its_commit(path):
+    report = Report.from_json(path.read_text(encoding="utf-8"))
+    assert report.provenance is not None
+    assert report.provenance.commit
+
+
+@pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.name)
+def test_a_kept_report_names_no_folder_of_the_machine(path):
+    assert "/" not in json.dumps(json.loads(path.read_text("utf-8"))["provenance"]["inputs"])

@@ -343,5 +343,8 @@ def test_the_first_runs_of_openvino_may_come_from_four_threads_at_once(tmp_path)
     model = toy_embedder(tmp_path / "embeds.onnx")
     for _ in range(3):  # each in a new process: only first runs ever waited for each other
         subprocess.run(
-            [sys.executable, "-c", FIRST_RUNS, str(model)], env=environment(), check=True, timeout=60
+            [sys.executable, "-c", FIRST_RUNS, str(model)],
+            env=environment(),
+            check=True,
+            timeout=60,
         )

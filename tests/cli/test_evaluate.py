@@ -1,17 +1,21 @@
-"""evaluate lfw, on a folder of toys laid out as LFW is."""
+"""evaluate lfw, widerface and pairs, on folders of toys laid out as the real ones are."""
 
 from __future__ import annotations
 
+import json as jsonlib
 import shutil
 import zipfile
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from cli.toy_models import write_detector
 from tronie.cli import evaluate as evaluate_file
 from tronie.evaluation.report import Report
+from tronie.geometry.hypersphere import normalize
 
 PAIRS = """2\t3
 person_0\t1\t2
@@ -134,6 +138,114 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(cli_here, to
 
 
 def test_an_unknown_protocol_is_refused(cli_here, lfw):
-    ran = cli_here("evaluate", "ijb", "--data", lfw)
+    ran = cli_here("evaluate", "lfv", "--data", lfw)
     assert ran.code == 2
-    assert "'lfw'" in ran.err
+    assert "no entry 'lfv' in tronie evaluate. Did you mean 'lfw'?" in ran.err
+
+
+@pytest.fixture
+def wider(tmp_path):
+    """One photograph, 1024 pixels wide, with one face that counts in all three subsets."""
+    folder = tmp_path / "wider"
+    (folder / "0--Toys").mkdir(parents=True)
+    Image.new("RGB", (1024, 512), (90, 120, 80)).save(folder / "0--Toys" / "one.jpg")
+    cell = np.empty((1, 1), object)
+
+    def held(value):
+        box = cell.copy()
+        box[0, 0] = value
+        return box
+
+    names = {"event_list": held("0--Toys"), "file_list": held(held("one"))}
+    savemat(
+        folder / "wider_face_val.mat",
+        {**names, "face_bbx_list": held(held(np.array([[60.8, 44.8, 134.4, 172.8]])))},
+    )
+    for subset in ("easy", "medium", "hard"):
+        savemat(folder / f"wider_{subset}_val.mat", {"gt_list": held(held(np.array([[1]])))})
+    return folder
+
+
+def test_a_detector_is_judged_by_the_rules_of_wider_face(cli_here, toy, wider, tmp_path):
+    report = tmp_path / "report.json"
+    words = ["--data", wider, "--detector", toy.detector, "--report", report, "--json"]
+    ran = cli_here("evaluate", "widerface", *words)
+    assert (ran.code, ran.err) == (0, "")
+    (told,) = ran.json_lines()
+    assert list(told)[:3] == ["easy", "medium", "hard"]
+    assert (told["photographs"], told["detector"]) == (1, "eyes")
+    assert Report.from_json(report.read_text()).name == "widerface"
+
+
+def test_predictions_on_disk_are_judged_without_a_detector(cli_here, wider, tmp_path):
+    predictions = tmp_path / "predictions.npz"
+    np.savez(
+        predictions,
+        names=np.array(["0--Toys/one"]),
+        counts=np.array([2]),
+        xywh=np.array([[60.8, 44.8, 134.4, 172.8], [500.0, 100.0, 50.0, 50.0]]),
+        score=np.array([0.9, 0.2]),
+    )
+    ran = cli_here("evaluate", "widerface", "--data", wider, "--predictions", predictions, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json_lines()[0]["hard"] == 1.0
+
+
+@pytest.fixture
+def matrix(tmp_path):
+    """Forty people with five rows each, and the float64 scores of all pairs, sorted out."""
+    random = np.random.default_rng(3)
+    people = np.repeat(np.arange(40), 5)
+    rows = random.normal(size=(40, 16))[people] + 0.9 * random.normal(size=(200, 16))
+    unit = normalize(rows)[0]
+    np.save(tmp_path / "M.npy", unit)
+    np.save(tmp_path / "L.npy", people)
+    scores = unit.astype(np.float64) @ unit.astype(np.float64).T
+    upper = np.triu(np.ones((200, 200), bool), 1)
+    same = people[:, None] == people[None, :]
+    return tmp_path, scores[upper & same], scores[upper & ~same]
+
+
+def test_all_pairs_of_a_matrix_answer_as_a_sorted_list_does(cli_here, matrix):
+    folder, genuine, impostor = matrix
+    ran = cli_here(
+        "evaluate", "pairs", "--features", folder / "M.npy", "--labels", folder / "L.npy",
+        "--far", "1e-2", "--far", "1e-3", "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    loose, tight = ran.json_lines()
+    keys = ["far", "threshold", "tar", "achieved_far", "false_matches", "impostor_pairs"]
+    for point, far in ((loose, 1e-2), (tight, 1e-3)):
+        assert list(point)[:6] == keys
+        allowed = int(far * len(impostor) + 1e-9)
+        refused = np.sort(impostor)[::-1][allowed]
+        assert point["far"] == far
+        assert point["impostor_pairs"] == len(impostor)
+        assert point["genuine_pairs"] == len(genuine) == 400
+        assert point["false_matches"] == allowed
+        assert point["threshold"] == pytest.approx(refused, abs=1e-12)
+        assert point["tar"] == np.count_nonzero(genuine >= point["threshold"]) / 400
+
+
+def test_pairs_for_people_are_a_table_and_the_full_record_a_file(cli_here, matrix, tmp_path):
+    folder, _, impostor = matrix
+    report = tmp_path / "pairs.json"
+    ran = cli_here(
+        "evaluate", "pairs", "--features", folder / "M.npy", "--labels", folder / "L.npy",
+        "--far", "0.01", "--report", report,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "false matches" in ran.out
+    assert f"{len(impostor)} impostor" in ran.err
+    told = jsonlib.loads(report.read_text())
+    assert [point["far"] for point in told["points"]] == [0.01]
+
+
+def test_a_matrix_that_is_not_normalized_is_refused_until_it_is_said(cli_here, matrix):
+    folder, _, _ = matrix
+    np.save(folder / "M.npy", 3 * np.load(folder / "M.npy"))
+    words = ["--features", folder / "M.npy", "--labels", folder / "L.npy", "--far", "0.01"]
+    ran = cli_here("evaluate", "pairs", *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert "length" in ran.err
+    assert cli_here("evaluate", "pairs", *words, "--normalize").code == 0

@@ -109,7 +109,7 @@ def test_with_json_a_refusal_is_an_object_on_stdout_too(toy_verbs, cli_here):
     [
         (["compare", "a"], "Missing argument 'b'. See: tronie compare --help"),
         (["compare", "a", "b", "--zzz"], "No such option: --zzz. See: tronie compare --help"),
-        (["app", "nams"], "No such command 'nams'"),
+        (["app", "nams"], "no entry 'nams' in tronie app. Did you mean 'names'?"),
     ],
 )
 def test_words_that_cannot_be_read_exit_with_two(toy_verbs, cli_here, words, message):

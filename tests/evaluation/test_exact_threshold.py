@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 
 from tronie.evaluation.pairs import exact_threshold
-from tronie.evaluation.pairs.exact_threshold import (
-    BINS,
-    exact_scores,
-    impostor_tail,
-    screen_error,
-)
+from tronie.evaluation.pairs.exact_threshold import BINS, TopPairs, impostor_tail
+from tronie.evaluation.pairs.scores import screen_error
 from tronie.geometry.hypersphere import normalize
 
 
@@ -96,23 +92,6 @@ def test_copies_of_one_photograph_tie_to_the_last_bit():
             assert len({tail.scores[n] for n in places}) <= 1
 
 
-@pytest.mark.parametrize("dimension", [4, 128, 512])
-def test_float32_products_stay_within_the_proven_bound(dimension):
-    rng = np.random.default_rng(dimension)
-    unit = normalize(rng.normal(size=(200, dimension)))[0]
-    exact = unit.astype(np.float64) @ unit.astype(np.float64).T
-    assert np.abs((unit @ unit.T).astype(np.float64) - exact).max() < screen_error(dimension)
-    assert screen_error(dimension) == pytest.approx((dimension + 4) * 2.0**-24, rel=1e-4)
-
-
-def test_pairs_are_scored_in_parts_as_in_one(monkeypatch):
-    unit, _ = faces(6, 2)
-    first, second = np.arange(6), np.arange(6, 12)
-    whole = exact_scores(unit, first, second)
-    monkeypatch.setattr(exact_threshold, "_RESCORE_ROWS", 4)
-    np.testing.assert_array_equal(exact_scores(unit, first, second), whole)
-
-
 def test_the_coarse_count_is_never_too_low_and_hardly_too_high():
     unit, people = faces(12, 4)
     scores = np.array([s for s, _, _ in every_pair(unit, people)])
@@ -122,3 +101,21 @@ def test_the_coarse_count_is_never_too_low_and_hardly_too_high():
     nearly = (scores[None, :] >= edges[:, None] - 2 * screen_error(32)).sum(axis=1)
     assert (tail.at_most >= truth).all()
     assert (tail.at_most <= nearly).all()
+
+
+@pytest.mark.parametrize("keep", [1, 7, 40, 1000])
+@pytest.mark.parametrize("pieces", [1, 3, 50])
+def test_the_best_are_the_same_in_whatever_pieces_they_come(keep, pieces, monkeypatch):
+    monkeypatch.setattr(exact_threshold, "_SLACK", 2)
+    rng = np.random.default_rng(pieces)
+    scores, codes = rng.integers(12, size=300) / 12, rng.permutation(300)
+    top = TopPairs(keep)
+    for part in np.array_split(rng.permutation(300), pieces):
+        piece = TopPairs(keep, floor=top.floor)
+        piece.add(scores[part], codes[part])
+        top.add(*piece.best())
+        top.tighten()
+    expected = sorted(zip(-scores, codes, strict=True))[:keep]
+    found, order = top.best()
+    assert list(zip(-found, order, strict=True)) == expected
+    assert top.floor == (found[-1] if keep <= 300 else -np.inf)

@@ -10,7 +10,12 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 
 from tronie.errors import BadInput, NotEnoughData
-from tronie.evaluation.metrics.intervals import bootstrap_across, bootstrap_within, wilson
+from tronie.evaluation.metrics.intervals import (
+    bootstrap_across,
+    bootstrap_recentered,
+    bootstrap_within,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("count", "total"), [(1, 10), (5, 10), (9, 10), (3, 56_000_000)])
@@ -122,3 +127,36 @@ def test_the_same_seed_gives_the_same_interval():
     first, second = np.array([0, 1]), np.array([2, 3])
     one = bootstrap_across(first, second, seed=7, **arguments)
     assert one == bootstrap_across(first, second, seed=7, **arguments)
+
+
+def test_recentered_draws_are_the_first_order_of_drawing_people_by_hand():
+    errors = np.array([[3, 0, 1, 2, 0, 4, 0, 0], [0, 0, 1, 1, 0, 0, 0, 0]])
+    pairs = np.array([9, 7, 9, 9, 4, 9, 8, 9])
+    found = bootstrap_recentered(errors, pairs, counts=[5, 1], total=32, seed=3, resamples=400)
+    rng = np.random.default_rng(3)
+    rates = []
+    for _ in range(400):
+        drawn = rng.integers(8, size=8).tolist()
+        below = 32 + sum(pairs[i] * (drawn.count(i) - 1) for i in range(8))
+        rates.append([(c + sum(e[i] * (drawn.count(i) - 1) for i in range(8))) / below
+                      for c, e in zip((5, 1), errors, strict=True)])  # fmt: skip
+    for interval, column in zip(found, np.array(rates).T, strict=True):
+        low, high = np.clip(np.quantile(column, [0.025, 0.975]), 0, 1)
+        assert interval.low == pytest.approx(low, abs=1e-12)
+        assert interval.high == pytest.approx(high, abs=1e-12)
+
+
+def test_recentered_within_people_is_the_ratio_of_what_was_drawn():
+    # A pair of one person is in one column, so the first order is all there is.
+    counted, pairs = np.array([3, 0, 5, 1]), np.array([6, 3, 6, 1])
+    rates = bootstrap_recentered(counted[None], pairs, counts=[9], total=16, seed=1)[0]
+    assert rates.low >= 0
+    assert rates.high <= 1
+    assert rates.low < 9 / 16 < rates.high
+
+
+def test_recentered_says_nothing_about_what_was_never_or_always_counted():
+    none, every = bootstrap_recentered(
+        np.array([[0, 0], [2, 2]]), np.array([2, 2]), counts=[0, 2], total=2, seed=0
+    )
+    assert none is every is None

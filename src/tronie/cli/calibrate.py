@@ -12,9 +12,8 @@ import typer
 from numpy.typing import NDArray
 
 from tronie.cli import options
-from tronie.cli.evaluate import checksums, embed_one_each, settings
 from tronie.cli.files import whole, writable_file
-from tronie.cli.models_in_use import Chosen, open_analyzer
+from tronie.cli.models_in_use import Chosen, checksums, embed_one_each, open_analyzer, settings
 from tronie.cli.terminal import (
     number_of,
     print_json,

@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from tronie.cli.demo_photos import PHOTOS, DemoPhoto
-from tronie.cli.evaluate import checksums
 from tronie.cli.files import whole
+from tronie.cli.models_in_use import checksums
 from tronie.cli.verify import rate_words
 from tronie.geometry.boxes import scale
 from tronie.geometry.faces import Faces

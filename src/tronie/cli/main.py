@@ -2,7 +2,7 @@
 
 The table below is all that the help and the dispatch know: `tronie --help` prints it without
 loading an argument parser, numpy or an inference engine. A verb is a function with annotated
-options, or a `typer.Typer` with verbs of its own (`models`, `gallery`).
+options, or a `typer.Typer` with verbs of its own (`models`, `gallery`, `evaluate`).
 
 Exit codes: 0 done, 1 checked and no, 2 misuse, 3 no face, 70 a fault of ours, 130 interrupted,
 141 the reader of our output went away. A verb answers 1 by `raise typer.Exit(1)`.
@@ -51,7 +51,7 @@ VERBS: Mapping[str, Verb] = {
     "identify": Verb("tronie.cli.identify", "identify", "who of the gallery is in a photograph?"),
     "gallery": Verb("tronie.cli.gallery", "app", "list, delete, purge; consent and retention"),
     "models": Verb("tronie.cli.models", "app", "list, show, pull, verify and calibrate models"),
-    "evaluate": Verb("tronie.cli.evaluate", "evaluate", "run a protocol and report its numbers"),
+    "evaluate": Verb("tronie.cli.evaluate", "app", "run a protocol and report its numbers"),
     "list": Verb("tronie.cli.list", "list_kind", "what there is: models, detectors, protocols"),
     "show": Verb("tronie.cli.list", "show", "one entry: its docstring, source and contract"),
     "demo": Verb("tronie.cli.demo", "demo", "enroll and identify real people; writes a report"),
@@ -134,7 +134,10 @@ def _run(function: object, name: str, words: list[str]) -> int:
     from typer.main import get_command
 
     command = get_command(_as_app(function, name))
-    for page in (command, *getattr(command, "commands", {}).values()):
+    parts = getattr(command, "commands", {})
+    if parts and words and not words[0].startswith("-") and words[0] not in parts:
+        raise not_found(words[0], parts, where=f"tronie {name}")
+    for page in (command, *parts.values()):
         page.help = _unwrapped(page.help or "")
     try:
         with command.make_context(f"tronie {name}", words) as context:

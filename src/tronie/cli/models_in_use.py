@@ -1,14 +1,20 @@
-"""One analyzer from the options that every verb shares."""
+"""One analyzer from the options that every verb shares, and what a Report says of it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tronie.cli.terminal import say
+from tronie.errors import TronieError
 from tronie.images.threads import set_opencv_threads
 from tronie.runtime import zoo
+from tronie.runtime.detector import Detector
 from tronie.runtime.embedder import BATCH_SIZE
 from tronie.runtime.pipeline import FaceAnalyzer, QualityGate
 from tronie.runtime.session import EngineOptions
@@ -63,3 +69,67 @@ def open_analyzer(chosen: Chosen) -> FaceAnalyzer:
     for words in analyzer.assumed:
         say(f"assumed: {words}")
     return analyzer
+
+
+def open_detector(chosen: Chosen, *, nms_threshold: float) -> tuple[Detector, str]:
+    """Open the detector alone, and tell its SHA-256."""
+    file = zoo.find(chosen.detector, say=say)
+    settings = EngineOptions(
+        engine=chosen.engine,
+        device=chosen.device,
+        threads=chosen.threads,
+        precision=chosen.precision,
+    )
+    session, contract = zoo.open_model(file, settings, kind="detector")
+    for words in contract.assumed:
+        say(f"assumed: {words}")
+    detector = Detector(
+        session,
+        contract,
+        canvas=chosen.canvas,
+        score_threshold=chosen.det_threshold,
+        nms_threshold=nms_threshold,
+    )
+    return detector, file.sha256
+
+
+def embed_one_each(
+    analyzer: FaceAnalyzer, photos: Sequence[bytes] | Sequence[Path]
+) -> NDArray[np.float32]:
+    """One row a photograph, NaN where no face was found: what protocols ask for.
+
+    Raises:
+        TronieError: a photograph cannot be read.
+    """
+    rows: NDArray[np.float32] | None = None
+    for n, outcome in enumerate(analyzer.stream(photos)):
+        if isinstance(outcome, TronieError):
+            raise outcome
+        assert outcome.embeddings is not None
+        if rows is None:
+            rows = np.full((len(photos), outcome.embeddings.shape[1]), np.nan, np.float32)
+        if len(outcome):
+            rows[n] = outcome.embeddings[0]
+    assert rows is not None
+    return rows
+
+
+def settings(analyzer: FaceAnalyzer) -> dict[str, object]:
+    """What ran, for a Report."""
+    run = analyzer.embedder.session.options
+    return {
+        "model": analyzer.model_name,
+        "detector": analyzer.detector_name,
+        "contract": analyzer.contract_id,
+        "engine": run.engine,
+        "precision": run.precision,
+        "flip": analyzer.embedder.flip,
+    }
+
+
+def checksums(analyzer: FaceAnalyzer) -> dict[str, str]:
+    """The SHA-256 of both models, for the provenance of a number."""
+    return {
+        f"model {analyzer.model_name}": analyzer.model_sha256,
+        f"detector {analyzer.detector_name}": analyzer.detector_sha256,
+    }

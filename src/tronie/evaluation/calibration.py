@@ -37,9 +37,9 @@ from tronie.evaluation.pairs.exact_threshold import (
     BINS,
     BLOCK_ROWS,
     ImpostorTail,
-    exact_scores,
     impostor_tail,
 )
+from tronie.evaluation.pairs.scores import exact_scores
 from tronie.geometry.hypersphere import normalize
 
 FARS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)

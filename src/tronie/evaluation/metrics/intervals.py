@@ -14,12 +14,15 @@
 Letters: S people, E errors (or accepted pairs), B resamples.
 
 Source: Wilson, JASA 22, 1927; Bolle, Ratha and Pankanti, "Error analysis of pattern
-recognition systems: the subsets bootstrap", CVIU 93, 2004 (people and not pairs are drawn).
+recognition systems: the subsets bootstrap", CVIU 93, 2004 (people and not pairs are drawn);
+Conti and Clemencon, "Assessing uncertainty in similarity scoring", ICLR 2024, arXiv:2211.07245
+(why it must be re-centered). Differs from it: the first-order term only, percentiles of it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -133,6 +136,52 @@ def bootstrap_within(
     have = pairs > 0  # people with one photograph say nothing here, and only add draws of 0/0
     weights = _draws(int(have.sum()), resamples, seed)
     return _percentiles(weights @ counted[have], weights @ pairs[have], confidence)
+
+
+def bootstrap_recentered(
+    errors: NDArray[np.integer],
+    pairs: NDArray[np.integer],
+    *,
+    counts: Sequence[int],
+    total: int,
+    seed: int,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+) -> list[Interval | None]:
+    """Intervals of several rates over the same pairs, from what each person takes part in.
+
+    Args:
+        errors: Counted pairs that each person takes part in, shape (F, S): one row a rate.
+            A pair of two people is in two columns, a pair of one person in one.
+        pairs: All pairs that each person takes part in, shape (S,), in the same way.
+        counts: E, how many pairs were counted, for each of the F rates.
+        total: P, all pairs.
+
+    Returns:
+        For each rate its interval, inside [0, 1]; None when no pair was counted, or all were.
+    """
+    rng = np.random.default_rng(seed)
+    people = len(pairs)
+    values = np.vstack([errors, pairs]).astype(np.float64).T  # (S, F + 1)
+    shifts = np.empty((resamples, values.shape[1]))
+    for shift in shifts:
+        weights = np.bincount(rng.integers(people, size=people), minlength=people) - 1.0
+        shift[:] = weights @ values
+    drawn = total + shifts[:, -1]
+    tail = (1 - confidence) / 2
+    intervals: list[Interval | None] = []
+    for n, count in enumerate(counts):
+        if count in (0, total):
+            intervals.append(None)
+            continue
+        usable = drawn > 0
+        rates = (count + shifts[usable, n]) / drawn[usable]
+        low, high = np.clip(np.quantile(rates, [tail, 1 - tail]), 0, 1)
+        method = f"bootstrap over identities, re-centered, {resamples} resamples"
+        intervals.append(
+            Interval(low=float(low), high=float(high), method=method, confidence=confidence)
+        )
+    return intervals
 
 
 def _draws(people: int, resamples: int, seed: int) -> NDArray[np.float64]:

@@ -62,10 +62,7 @@ def threshold_at_far(impostor: NDArray[np.floating], far: float | Fraction) -> f
     scores = _checked("impostor", impostor)
     allowed = accepts_allowed(far, len(scores))
     if allowed == 0:
-        raise NotEnoughData(
-            f"FAR {_print(far)} needs at least {math.ceil(1 / exact_rate(far))} impostor pairs; "
-            f"got {len(scores)}. Add pairs" + _or_ask_for(len(scores))
-        )
+        raise too_few_pairs(far, len(scores))
     if allowed == len(scores):
         return -math.inf
     rank = len(scores) - allowed - 1
@@ -84,6 +81,14 @@ def accepts_allowed(far: float | Fraction, pairs: int) -> int:
         BadInput: `far` is outside (0, 1].
     """
     return math.floor(exact_rate(far) * pairs)
+
+
+def too_few_pairs(far: float | Fraction, pairs: int) -> NotEnoughData:
+    """The refusal of a FAR below one in all `pairs`; it names the smallest that can be asked."""
+    return NotEnoughData(
+        f"FAR {_print(far)} needs at least {math.ceil(1 / exact_rate(far))} impostor pairs; "
+        f"got {pairs}. Add pairs" + _or_ask_for(pairs)
+    )
 
 
 def exact_rate(far: float | Fraction) -> Fraction:

@@ -1,20 +1,16 @@
 r"""The largest impostor scores of all pairs, exactly, in memory that the pairs do not fill.
 
-A float32 matrix product screens, float64 decides. For unit rows of D numbers the screen is
-off by at most
+`TopPairs` keeps the K + 1 best pairs of those it was shown. Pairs are ordered by falling
+score, ties by their rows, so that "the K + 1 best" is one set whatever the order they come
+in, in however many parts: the best of a whole are among the best of its parts.
 
-    delta = gamma(D + 4),    gamma(n) = n u / (1 - n u),    u = 2^-24
+The (K+1)-th best score v is the highest that must be refused when K may be accepted. The
+threshold is the next float64 above it: every pair that ties with v is refused with it.
 
-whatever the order of the sum, since sum |a_i b_i| <= 1 for unit vectors; the 4 pays for the
-rounding of the rows and of the sums below. If v is the (K+1)-th largest float32 score seen
-so far, at least K + 1 pairs truly score v - delta or more; so a pair whose float32 score is
-below v - 2 delta is not among the K + 1 largest, and is dropped. Those kept are scored
-again in float64, where products of float32 numbers are exact and the order of the sum is
-fixed: the result depends neither on the block size nor on the matrix library.
+`impostor_tail` is the pass for sets whose every score may be looked at: beside the top it
+counts all pairs coarsely. `tronie.evaluation.pairs.sweep` is the pass for sets of millions.
 
 Letters: N rows, D numbers, K pairs wanted, M impostor pairs.
-
-Source: Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1 (gamma).
 """
 
 from __future__ import annotations
@@ -25,13 +21,66 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.evaluation.pairs.blocks import impostor_count, impostor_mask, upper_blocks
+from tronie.evaluation.pairs.scores import at_most_float32, exact_scores, screen_error
 
 BLOCK_ROWS = 2048
 BINS = 8192
 """Of the coarse count over scores from -1 to 1: 1/4096 wide each."""
 
-_RESCORE_ROWS = 8192
-_SLACK = 1 << 20
+_SLACK = 1 << 12
+
+
+class TopPairs:
+    """The `keep` best pairs of those added; `floor` is what a pair must reach to matter.
+
+    Args:
+        keep: K + 1, how many are wanted.
+        floor: Pairs below it were not looked for: an estimate, or -inf. It rises as soon as
+            `keep` pairs are known, and then it is proven.
+    """
+
+    def __init__(self, keep: int, *, floor: float = -np.inf) -> None:
+        self.keep = keep
+        self.floor = floor
+        self._scores: list[NDArray[np.float64]] = []
+        self._codes: list[NDArray[np.int64]] = []
+        self._size = 0
+
+    def add(self, scores: NDArray[np.float64], codes: NDArray[np.int64]) -> None:
+        """Exact scores (P,), and the number (P,) by which ties are ordered: no pair twice."""
+        stay = scores >= self.floor
+        self._scores.append(scores[stay])
+        self._codes.append(codes[stay])
+        self._size += int(stay.sum())
+        if self._size > 2 * self.keep + _SLACK:
+            self._cut()
+
+    def tighten(self) -> None:
+        """Raise `floor` to what is proven by now."""
+        if self._size > self.keep:
+            self._cut()
+
+    def best(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Scores, falling, and codes of the best; fewer than `keep` if no more were added."""
+        self._cut()
+        scores, codes = self._scores[0], self._codes[0]
+        order = np.lexsort((codes, -scores))
+        return scores[order], codes[order]
+
+    def _cut(self) -> None:
+        scores = np.concatenate([*self._scores, np.empty(0)])
+        codes = np.concatenate([*self._codes, np.empty(0, np.int64)])
+        if len(scores) > self.keep:
+            rank = len(scores) - self.keep
+            last = float(np.partition(scores, rank)[rank])
+            above = np.flatnonzero(scores > last)
+            tied = np.flatnonzero(scores == last)
+            tied = tied[np.argsort(codes[tied])][: self.keep - len(above)]
+            stay = np.concatenate([above, tied])
+            scores, codes = scores[stay], codes[stay]
+        if len(scores) == self.keep > 0:
+            self.floor = max(self.floor, float(scores.min()))
+        self._scores, self._codes, self._size = [scores], [codes], len(scores)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,23 +99,6 @@ class ImpostorTail:
     """(BINS + 1,): never fewer than the pairs that score >= -1 + k / 4096."""
 
 
-def screen_error(dimension: int) -> float:
-    """How far a float32 product of two unit rows can lie from the float64 one."""
-    n = (dimension + 4) * 2.0**-24
-    return n / (1 - n)
-
-
-def exact_scores(
-    unit: NDArray[np.float32], first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Cosine of rows `first` with rows `second`, in float64 and one fixed order of summing."""
-    scores = np.empty(len(first))
-    for start in range(0, len(first), _RESCORE_ROWS):
-        part = slice(start, start + _RESCORE_ROWS)
-        scores[part] = (unit[first[part]].astype(np.float64) * unit[second[part]]).sum(axis=1)
-    return scores
-
-
 def impostor_tail(
     unit: NDArray[np.float32],
     people: NDArray[np.integer],
@@ -81,42 +113,42 @@ def impostor_tail(
         people: Whose each row is, shape (N,), from 0.
         keep: K, how many of the pairs a threshold may accept at most.
     """
-    delta = screen_error(unit.shape[1])
-    wanted = keep + 1
-    floor = -np.inf
-    rough = np.empty(0, np.float32)
-    places = np.empty(0, np.int64)  # i * N + j
+    error = screen_error(unit.shape[1])
+    top = TopPairs(keep + 1)
     bins = np.zeros(BINS + 1, np.int64)
     for block in upper_blocks(len(unit), size=block_rows):
         product = unit[block.top : block.bottom] @ unit[block.left : block.right].T
         counts = impostor_mask(block, people)
-        bins += _binned(product[counts], delta)
-        i, j = np.nonzero(counts & (product >= floor))
-        rough = np.concatenate([rough, product[i, j]])
-        places = np.concatenate([places, (i + block.top) * len(unit) + j + block.left])
-        if len(rough) > wanted + _SLACK:
-            floor, rough, places = _cut(rough, places, wanted, delta)
-    if len(rough) > wanted:
-        _, rough, places = _cut(rough, places, wanted, delta)
-    first, second = places // len(unit), places % len(unit)
-    scores = exact_scores(unit, first, second)
-    order = np.lexsort((places, -scores))[:wanted]
+        bins += _binned(product[counts], error)
+        i, j = np.nonzero(
+            counts & (product >= at_most_float32(_floor(product, counts, top, error)))
+        )
+        first, second = i + block.top, j + block.left
+        top.add(exact_scores(unit, first, second), first * len(unit) + second)
+    scores, codes = top.best()
     return ImpostorTail(
-        scores=scores[order],
-        first=first[order],
-        second=second[order],
+        scores=scores,
+        first=codes // len(unit),
+        second=codes % len(unit),
         pairs=impostor_count(people),
         at_most=np.cumsum(bins[::-1])[::-1],
     )
 
 
-def _cut(
-    rough: NDArray[np.float32], places: NDArray[np.int64], wanted: int, delta: float
-) -> tuple[float, NDArray[np.float32], NDArray[np.int64]]:
-    rank = len(rough) - wanted
-    floor = float(np.partition(rough, rank)[rank]) - 2 * delta
-    stay = rough.astype(np.float64) >= floor
-    return floor, rough[stay], places[stay]
+def _floor(
+    product: NDArray[np.float32], counts: NDArray[np.bool_], top: TopPairs, error: float
+) -> float:
+    """Below this a pair of the block is not among the best: by those seen, or by the block.
+
+    If v is the keep-th largest product of the block, `keep` pairs of it truly score v - error
+    or more; a product below v - 2 error belongs to none of the best.
+    """
+    floor = top.floor - error
+    found = product[counts]
+    if len(found) > top.keep:
+        rank = len(found) - top.keep
+        floor = max(floor, float(np.partition(found, rank)[rank]) - 2 * error)
+    return floor
 
 
 def _binned(scores: NDArray[np.float32], delta: float) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from cli.toy_models import write_detector
 from tronie.geometry.hypersphere import normalize
+from tronie.runtime import zoo
 from tronie.runtime.calibration import read_calibration
 
 
@@ -63,6 +64,24 @@ def test_the_card_can_be_read_back_and_names_what_was_measured(cli_here, toy, te
     assert card.dataset == "ten, 20 photographs of 10 people"
     inputs = json.loads((tmp_path / "c.json").read_text())["provenance"]["inputs"]
     assert inputs.keys() == {"model toy", "detector eyes"}
+
+
+def test_without_a_file_the_card_goes_beside_the_model_and_is_used(cli_here, toy, ten, tmp_path):
+    """By path beside the file, and by name into the model's folder in the cache."""
+    own = tmp_path / "mine.onnx"
+    shutil.copy(toy.model, own)
+    assert cli_here("models", "pull", own, "--accept-license").code == 0
+    for model, home in ((own, tmp_path), ("mine", zoo.home() / "models" / "mine")):
+        words = ["models", "calibrate", model, "--detector", toy.detector, "--data", ten]
+        assert cli_here(*words).code == 0
+        file = zoo.find(model)
+        assert zoo.own_card(file).parent == home
+        assert zoo.calibration_of(file).impostor_pairs == 180
+    told = json.loads(zoo.own_card(file).read_text())
+    assert told["settings"]["canvas"] == [160, 160]  # fixed by the toy
+    (shown,) = cli_here("models", "show", "mine", "--json").json_lines()
+    assert shown["calibration"]["card"] == f"your own card, {zoo.own_card(file)}"
+    assert "your own card" in cli_here("models", "show", "mine").out
 
 
 def test_lfws_layout_is_read_too(cli_here, toy, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from tronie.cli import demo_photos
 from tronie.cli.demo_photos import PHOTOS, SDIST, WHEEL, demo_photographs
-from tronie.errors import HashMismatch
+from tronie.errors import HashMismatch, ZooError
 from tronie.runtime import zoo
 
 
@@ -52,6 +52,16 @@ def test_nothing_is_kept_of_a_broken_fetch(monkeypatch, archives):
     with pytest.raises(HashMismatch, match="other bytes"):
         demo_photographs(lambda _: None)
     assert not (zoo.home() / "photos").exists()
+
+
+def test_without_a_network_it_says_what_to_run_where_and_what_to_copy(monkeypatch):
+    def offline(*_args, **_options):
+        raise ZooError("no network")
+
+    monkeypatch.setattr(demo_photos.fetch, "from_archive", offline)
+    words = r"\(no network\)\. On a machine with a network run `tronie demo`, then copy its folder "
+    with pytest.raises(ZooError, match=words + f"{zoo.home()}/photos/demo here"):
+        demo_photographs(lambda _: None)
 
 
 def test_every_photograph_has_its_author_and_licence():

@@ -72,6 +72,7 @@ def test_show_holds_the_calibration_with_its_counts(cli_here):
         assert told["calibration"] is None
         return
     assert told["calibration"]["impostor_pairs"] == card.impostor_pairs
+    assert told["calibration"]["card"] == "the card that ships with tronie"
     assert [p["far"] for p in told["calibration"]["points"]] == [p["far"] for p in card.points]
     assert "false matches" in cli_here("models", "show", "sface-2021dec").out
 

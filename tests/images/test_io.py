@@ -90,13 +90,25 @@ def test_the_bytes_decide_and_not_the_name(tmp_path):
     np.testing.assert_array_equal(read_image(path), NOISE)
 
 
-def test_a_pipe_can_be_read(tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(BadImage, match="is no plain file but a pipe or device; save it first"):
+            read_image(path)
+
+
+def test_an_open_pipe_can_be_read(tmp_path):
     data = saved(Image.fromarray(NOISE), "PNG")
-    writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+    read, write = os.pipe()
+
+    def send():
+        with os.fdopen(write, "wb") as sink:
+            sink.write(data)
+
+    writer = threading.Thread(target=send)
     writer.start()
-    np.testing.assert_array_equal(read_image(pipe), NOISE)
+    with os.fdopen(read, "rb") as pipe:
+        np.testing.assert_array_equal(read_image(pipe), NOISE)
     writer.join()
 
 

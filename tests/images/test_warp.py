@@ -6,7 +6,7 @@ import pytest
 
 from tronie.errors import BadArray, BadInput
 from tronie.geometry.alignment import alignment_matrices, five_point_template
-from tronie.geometry.similarity import apply_affine, invert_affine
+from tronie.geometry.similarity import apply_affine
 from tronie.images import warp
 from tronie.images.warp import aligned_crops, warp_affine
 
@@ -26,7 +26,8 @@ def sampled(image, matrix, width, height):
     """Where each pixel of the crop comes from, mixed from four; black outside the image."""
     y, x = np.mgrid[:height, :width]
     grid = np.stack([x, y], -1).reshape(-1, 2).astype(float)
-    sx, sy = apply_affine(grid, invert_affine(matrix)).T
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    sx, sy = apply_affine(grid, inverse).T
     black = np.zeros((image.shape[0] + 4, image.shape[1] + 4, 3))
     black[2:-2, 2:-2] = image
     sx, sy = np.clip(sx, -2, image.shape[1]), np.clip(sy, -2, image.shape[0])

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_a_home_that_is_a_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("TRONIE_HOME", str(tmp_path / "home"))
     with pytest.raises(ZooError, match=r"cannot write .*home/models/face: "):
         cache.store("face", DATA, TOLD)
-    with pytest.raises(ZooError, match=r"cannot write .*home/licenses\.json: "):
+    with pytest.raises(ZooError, match=r"cannot write .*home/licenses/face\.json: "):
         cache.require_license("face", "terms", needed=True, accepted=True)
 
 
@@ -254,8 +255,26 @@ def test_a_licence_is_accepted_once_and_remembered(cache_home):
         ask()
     ask(accepted=True)
     ask()
-    told = json.loads((cache_home / "licenses.json").read_text())
-    assert told["guarded"]["terms"] == "research only"
+    told = json.loads((cache_home / "licenses" / "guarded.json").read_text())
+    assert told["terms"] == "research only"
+
+
+def test_of_forty_acceptances_at_once_none_is_lost(cache_home):
+    names = [f"pack/{n}" if n % 2 else f"model {n}" for n in range(40)]
+
+    def accept(name):
+        cache.require_license(name, "research only", needed=True, accepted=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(accept, names))
+    for name in names:
+        cache.require_license(name, "research only", needed=True, accepted=False)
+
+
+def test_an_acceptance_cannot_be_written_outside(cache_home):
+    with pytest.raises(BadInput, match="cannot name a model"):
+        cache.require_license("../x", "research only", needed=True, accepted=True)
+    assert not cache_home.exists()
 
 
 def test_the_command_to_repeat_names_what_was_asked_for(cache_home):
@@ -276,8 +295,8 @@ def test_a_free_licence_writes_nothing(cache_home, files_of):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"guarded": 3}', "\\xff"])
-def test_a_damaged_list_of_acceptances_is_refused(content, cache_home):
-    cache_home.mkdir()
-    (cache_home / "licenses.json").write_text(content)
-    with pytest.raises(BadFile, match=r"licenses\.json is damaged .*; remove it and accept again"):
+def test_a_damaged_acceptance_is_refused(content, cache_home):
+    (cache_home / "licenses").mkdir(parents=True)
+    (cache_home / "licenses" / "guarded.json").write_text(content)
+    with pytest.raises(BadFile, match=r"guarded\.json is damaged .*; remove it and accept again"):
         ask()

@@ -119,6 +119,24 @@ def test_a_threshold_that_the_user_states_keeps_its_value_and_gets_its_rate(
     assert found.source == card.source
 
 
+@pytest.mark.parametrize(
+    ("value", "bound"),
+    [(-0.5, True), (0.0, True), (0.1, False), (0.2, True), (0.5, False), (0.9, False)],
+)
+def test_a_rate_that_was_not_counted_at_that_threshold_is_called_a_bound(card, value, bound):
+    """Not at 0.0, whose step is not exact, nor between steps; none above the last is none."""
+    found = card.stated(value)
+    assert found.is_bound is bound
+    assert found.to_dict().get("fmr_is_bound", False) is bound
+    assert ("fmr_is_bound" in found.to_dict()) is bound
+
+
+def test_a_card_tells_how_it_was_measured_where_it_says_so(card, tmp_path):
+    assert card.settings == {}
+    told = {**CARD, "settings": {"precision": "bfloat16"}}
+    assert read_calibration(written(tmp_path, told)).settings == {"precision": "bfloat16"}
+
+
 def test_a_threshold_says_where_it_was_measured(card):
     told = card.at_fmr(0.01).to_dict()
     assert told == {

@@ -223,8 +223,14 @@ def test_a_model_of_four_channels_is_refused(tmp_path):
 # --- the id -------------------------------------------------------------------------------
 
 
-def identity(contract=EMBEDDER, model=SHA_A, detector=SHA_B, *, flip=False):
-    return embedding_contract_id(contract, model, detector, flip=flip)
+FINDER = Contract(kind="detector", format="yunet", width=640, height=640)
+
+
+def identity(contract=EMBEDDER, model=SHA_A, detector=SHA_B, *, finder=FINDER, flip=False,
+             canvas=(640, 640)):  # fmt: skip
+    return embedding_contract_id(
+        contract, model, detector=finder, detector_sha256=detector, canvas=canvas, flip=flip
+    )
 
 
 DECIDING = {
@@ -247,12 +253,21 @@ def test_every_field_of_a_contract_either_decides_or_does_not():
     assert {f.name for f in fields(Contract)} == {"kind", "format", *DECIDING, *INDIFFERENT}
 
 
+def test_the_thresholds_of_the_detector_decide_which_faces_are_found_and_not_where():
+    for name in ("score_threshold", "nms_threshold", "nms_pixel_offset", "width"):
+        changed = replace(FINDER, **{name: 32 if name == "width" else 1.0})
+        assert identity(finder=changed) == identity()
+
+
 def test_the_id_changes_with_each_ingredient():
     ids = [
         identity(),
         identity(model="c" * 64),
         identity(detector="c" * 64),
         identity(flip=True),
+        identity(canvas=(640, 320)),
+        identity(canvas=(320, 640)),
+        *(identity(finder=replace(FINDER, **{k: DECIDING[k]})) for k in ("color", "mean", "std")),
         *(identity(replace(EMBEDDER, **{name: value})) for name, value in DECIDING.items()),
     ]
     assert len(set(ids)) == len(ids)

@@ -131,11 +131,40 @@ def test_where_nothing_is_found_the_picture_is_tried_once_more_at_a_quarter(dete
     np.testing.assert_allclose(faces.boxes, [[64, 64, 1216, 1216]])
 
 
-def test_a_picture_with_faces_pays_nothing_for_the_second_try(detector_file):
+@pytest.mark.parametrize(("side", "looks"), [(200, 2), (214, 1)])
+def test_a_picture_with_a_large_face_is_not_looked_at_again(side, looks, detector_file):
+    """A third of the shorter side is 213.3 of 640 canvas pixels; the longer side of the box."""
     found = detector(detector_file, canvas=640)
-    shown = recorded(found, lambda _: faces_of([8, 8, 152, 152]))
+    shown = recorded(found, lambda _: faces_of([8, 8, 28, 8 + side]))
+    found.detect(black(2560, 1280))
+    assert shown == [(1, 3, 640, 640), (1, 3, 160, 160)][:1]  # 427 px are a third of 1280
     found.detect(black(1280, 1280))
-    assert shown == [(1, 3, 640, 640)]
+    assert shown[1:] == [(1, 3, 640, 640), (1, 3, 160, 160)][:looks]
+
+
+def test_a_close_up_beside_a_small_face_in_the_background_is_found(detector_file):
+    """The second look adds large faces only, and none that the first look has."""
+    found = detector(detector_file, canvas=640)
+    small, other = [600, 10, 630, 50], [100, 590, 140, 630]
+    first = faces_of(small, other, scores=[0.7, 0.95])
+    second = faces_of(
+        [20, 30, 140, 150],  # the close-up: 80..560 on the large canvas
+        [150, 2.5, 157.5, 12.5],  # the small face again
+        [60, 80, 75, 95],  # a small one that is new
+        scores=[0.9, 0.99, 0.98],
+    )
+    recorded(found, lambda side: second if side == (160, 160) else first)
+    faces = found.detect(black(640, 640))
+    np.testing.assert_allclose(faces.boxes, [other, [80, 120, 560, 600], small])
+    np.testing.assert_allclose(faces.scores, [0.95, 0.9, 0.7])
+    assert faces.landmarks.shape == (3, 5, 2)
+
+
+def test_a_face_that_both_looks_see_stays_as_the_first_saw_it(detector_file):
+    found = detector(detector_file, canvas=640)
+    first, again = [100, 100, 310, 310], [25, 25, 80, 80]  # 100..320 on the large canvas
+    recorded(found, lambda side: faces_of(again if side == (160, 160) else first))
+    np.testing.assert_allclose(found.detect(black(640, 640)).boxes, [first])
 
 
 def test_the_second_try_of_a_fixed_canvas_is_filled_up_with_black(tmp_path):
@@ -186,7 +215,7 @@ def test_a_free_model_takes_the_canvas_that_is_asked_for(detector_file):
     found = detector(detector_file, canvas=320)
     shown = recorded(found, lambda _: faces_of([0, 0, 10, 10]))
     found.detect(black(640, 640))
-    assert (found.width, found.height, shown) == (320, 320, [(1, 3, 320, 320)])
+    assert (found.width, found.height, shown[0]) == (320, 320, (1, 3, 320, 320))
 
 
 # --- refusals -----------------------------------------------------------------------------

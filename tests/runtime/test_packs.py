@@ -132,6 +132,33 @@ def test_the_licence_is_asked_for_once(models, tmp_path):
     assert names(pull_pack(path)) == ["pack/det"]
 
 
+def test_a_file_of_the_catalogue_comes_under_its_own_licence(toy_catalog, tmp_path, files_of):
+    """No pack's terms are asked for where every file is known, and free."""
+    path = write(tmp_path / "pack" / "renamed.onnx", toy_catalog.data)
+    (file,) = pull_pack(path.parent).kept
+    assert file.license == "MIT"
+    assert not (zoo.home() / "licenses").exists()
+
+
+def test_a_known_file_that_is_restricted_asks_under_its_own_name(toy_catalog, tmp_path, models):
+    toy_catalog.add("toy-face", guarded=True)
+    folder = write(tmp_path / "pack" / "b.onnx", toy_catalog.data).parent
+    with pytest.raises(LicenseNotAccepted, match="toy-face comes under: MIT, research only"):
+        pull_pack(folder)
+    write(folder / "a.onnx", models["det"])
+    pull_pack(folder, accept_license=True)
+    found = zoo.pull("toy-face")  # accepted already
+    assert found.license == "MIT"
+
+
+def test_nothing_is_kept_before_every_licence_is_accepted(toy_catalog, tmp_path, models):
+    folder = write(tmp_path / "pack" / "a.onnx", toy_catalog.data).parent
+    write(folder / "b.onnx", models["det"])
+    with pytest.raises(LicenseNotAccepted, match="pack comes under: not stated in the pack"):
+        pull_pack(folder)
+    assert zoo.registered() == ()
+
+
 # --- packs that do harm -------------------------------------------------------------------
 
 
@@ -144,7 +171,7 @@ def test_a_path_in_a_zip_leads_nowhere(member, models, tmp_path, cache_home, fil
     pull(path)
     made = set(files_of(tmp_path)) - before
     assert made
-    assert all(name.startswith(("cache/models/pack/", "cache/licenses.json")) for name in made)
+    assert all(name.startswith(("cache/models/pack/", "cache/licenses/pack.json")) for name in made)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +232,26 @@ def test_more_models_than_a_pack_can_have_are_refused(models, tmp_path, monkeypa
     files = {f"det{n}.onnx": models["det"] for n in range(5)}
     with pytest.raises(ZooError, match="holds more than 3 models; refused"):
         pull(write(tmp_path / "pack.zip", zipped(files)))
+
+
+def test_members_of_every_kind_and_depth_are_counted(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(packs, "MAX_MEMBERS", 6)
+    inner = zipped({f"{n}.txt": b"" for n in range(4)})
+    fits = zipped({"det.onnx": models["det"], "x.zip": inner})
+    over = zipped({"det.onnx": models["det"], "readme.txt": b"", "x.zip": inner})
+    assert names(pull(write(tmp_path / "fits.zip", fits))) == ["fits/det"]
+    with pytest.raises(ZooError, match=r"x\.zip: more than 6 files lie in the zip; refused"):
+        pull(write(tmp_path / "over.zip", over))
+
+
+def test_the_sum_of_what_is_unpacked_is_bounded(models, tmp_path, monkeypatch):
+    size = len(models["det"])
+    monkeypatch.setattr(packs, "MAX_UNPACKED_BYTES", 2 * size)
+    files = {f"{n}.onnx": models["det"] for n in range(3)}
+    path = write(tmp_path / "pack.zip", zipped(files))
+    with pytest.raises(ZooError, match=rf"would unpack to more than {2 * size} bytes; refused"):
+        pull(path)
+    assert zoo.registered() == ()
 
 
 def damaged_member(models):

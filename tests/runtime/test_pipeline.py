@@ -368,7 +368,12 @@ def test_an_analyzer_says_what_it_is(single, detector_file, embedder_file):
     assert single.calibration is None
     contract = single.embedder.contract
     assert single.contract_id == embedding_contract_id(
-        contract, single.model_sha256, single.detector_sha256, flip=False
+        contract,
+        single.model_sha256,
+        detector=single.detector.contract,
+        detector_sha256=single.detector_sha256,
+        canvas=(160, 160),
+        flip=False,
     )
     assert len(single.assumed) == 2  # both contracts were inferred
 
@@ -395,12 +400,13 @@ def blind(folder):
 
 
 def test_faces_without_landmarks_cannot_be_embedded(embedder_file, tmp_path):
-    analyzer = FaceAnalyzer(blind(tmp_path), embedder_file, options=TWO)
+    analyzer = FaceAnalyzer(blind(tmp_path), embedder_file, options=TWO, canvas=160)
     words = "detector no-points gives no landmarks, and faces cannot be aligned without them"
     with pytest.raises(BadModel, match=words):
         analyzer.analyze(PEOPLE[0])
     assert isinstance(next(analyzer.stream(PEOPLE)), BadModel)
-    assert len(FaceAnalyzer(blind(tmp_path), None, options=TWO).analyze(PEOPLE[0])) == 1
+    alone = FaceAnalyzer(blind(tmp_path), None, options=TWO, canvas=160)
+    assert len(alone.analyze(PEOPLE[0])) == 1
 
 
 def test_faces_without_landmarks_cannot_be_sorted_by_angle(tmp_path):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from toys import toy_detector, toy_face
-from tronie.errors import BadFile, BadImage, NoFace, NotEnoughData, NotFound
+from tronie.errors import BadFile, BadImage, BadInput, NoFace, NotEnoughData, NotFound
 from tronie.geometry.faces import Faces
 from tronie.images.io import encode_image
 from tronie.runtime import verification
@@ -235,6 +236,30 @@ def test_a_card_of_another_model_is_refused_when_the_models_are_opened(
     (tmp_path / "toy.calibration.json").rename(tmp_path / "mine.calibration.json")
     with pytest.raises(BadFile, match=r"calibration of mine was made for a model with SHA-256 111"):
         FaceAnalyzer(detector_file, model, options=OPTIONS)
+
+
+def test_another_canvas_or_precision_than_the_cards_gives_a_warning(analyzer):
+    card = analyzer.calibration
+    told = {"engine": "onnxruntime", "precision": "float32", "canvas": [640, 640]}
+    analyzer.calibration = replace(card, settings=told)
+    assert verification.calibration_warnings(analyzer) == []
+    analyzer.calibration = replace(card, settings=told, contract="tronie-1-other")
+    (warning,) = verification.calibration_warnings(analyzer)
+    assert "with detector one-face on the canvas [640, 640]; this run differs" in warning
+    analyzer.calibration = replace(card, settings={**told, "precision": "stored"})
+    (warning,) = verification.calibration_warnings(analyzer)
+    assert warning == (
+        "the error rates were measured in precision stored on onnxruntime; this run is in "
+        "float32 on onnxruntime, so they may differ"
+    )
+    analyzer.calibration = replace(card, settings={**told, "engine": "openvino"})
+    assert verification.calibration_warnings(analyzer) == []  # float32 is float32
+
+
+def test_an_analyzer_that_embeds_nothing_is_refused_in_words(detector_file):
+    blind = FaceAnalyzer(detector_file, None, options=OPTIONS, canvas=160)
+    with pytest.raises(BadInput, match="made with model=None and embeds nothing; name a model"):
+        verify(A, B, analyzer=blind, threshold=0.5)
 
 
 # --- one face -----------------------------------------------------------------------------

@@ -291,7 +291,7 @@ def test_an_address_that_gives_no_model_is_not_kept(served, cache_home, files_of
     served["bytes"] = b"<html>not found</html>"
     with pytest.raises(BadModel, match="is no ONNX"):
         address(served)
-    assert files_of(cache_home) == ["licenses.json"]
+    assert files_of(cache_home) == ["licenses/mine.json"]
 
 
 def test_another_address_under_the_same_name_is_refused(served, tmp_path):
@@ -366,6 +366,43 @@ def test_the_card_of_an_entry_belongs_to_its_file_wherever_it_lies(toy_catalog, 
     other = replace(zoo.find(path), sha256="2" * 64)
     with pytest.raises(BadFile, match="calibration of toy-face was made for a model with SHA-256"):
         zoo.calibration_of(other)
+
+
+def test_the_users_own_card_goes_before_the_one_that_ships(toy_catalog, tmp_path):
+    """By path and by name: a card beside the file is what its owner measured."""
+    shipped = toy_catalog.folder / "toy-face.calibration.json"
+    shipped.write_text(card(toy_catalog.sha256))
+    path = tmp_path / "renamed.onnx"
+    path.write_bytes(toy_catalog.data)
+    own = json.loads(card(toy_catalog.sha256)) | {"dataset": "my own photographs"}
+    for file in (zoo.find("toy-face"), zoo.find(path)):
+        assert zoo.calibration_of(file).dataset == "s"
+        assert zoo.own_card(file).parent == file.path.parent
+        zoo.own_card(file).write_text(json.dumps(own))
+        assert zoo.calibration_of(file).dataset == "my own photographs"
+    assert zoo.verify("toy-face")
+
+
+def test_a_restricted_model_given_by_path_says_its_licence(toy_catalog, tmp_path):
+    toy_catalog.add("toy-face", guarded=True)
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(toy_catalog.data)
+    file = zoo.find(path)
+    assert (file.restricted, file.license) == (True, "MIT")
+    _, contract = zoo.open_model(file, OPTIONS, kind="embedder")
+    assert contract.assumed == (
+        "your use of toy-face is one that its licence allows (MIT: research only)",
+    )
+    pulled = zoo.pull("toy-face", accept_license=True)  # accepted, so nothing is said again
+    assert not pulled.restricted
+    assert zoo.open_model(pulled, OPTIONS, kind="embedder")[1].assumed == ()
+
+
+def test_no_acceptance_is_written_down_for_what_cannot_be_pulled(toy_catalog, cache_home, files_of):
+    toy_catalog.add("by-path", wheel=False, guarded=True)
+    with pytest.raises(ZooError, match="model by-path has no public address: your own copy; give"):
+        zoo.pull("by-path", accept_license=True)
+    assert files_of(cache_home) == []
 
 
 def test_the_names_the_command_line_uses_are_exported():

@@ -20,6 +20,7 @@ from tronie.cli.terminal import (
     print_table,
     progress,
     progress_of,
+    say,
     tell,
 )
 from tronie.data.readers.image_folder import identities
@@ -28,6 +29,7 @@ from tronie.errors import NotEnoughData
 from tronie.evaluation.calibration import calibrate as measure
 from tronie.evaluation.run import CHUNK, embed_photos
 from tronie.provenance import provenance
+from tronie.runtime import zoo
 from tronie.runtime.pipeline import FaceAnalyzer
 
 
@@ -40,8 +42,13 @@ def calibrate(
         Path, typer.Option("--data", metavar="DIR", help="LFW's folder, or one folder a person.")
     ],
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE.calibration.json", help="The card to write.")
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE.calibration.json",
+            help="The card to write; default: beside the model, where it is used from then on.",
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", metavar="TITLE", help="What the card calls the photographs."),
@@ -58,8 +65,10 @@ def calibrate(
 
     The card says which share of the pairs of two people reaches a score (FMR, false match
     rate), and which share of the pairs of one person does (TAR, true accept rate). As
-    FILE.calibration.json beside FILE.onnx it is used from then on.
+    FILE.calibration.json beside FILE.onnx, or in the cache beside a model that has a name,
+    it is used from then on and goes before the card that ships.
     """
+    out = out or zoo.own_card(zoo.find(model, say=say))
     writable_file(out, option="--out")
     chosen = Chosen(
         detector=detector,
@@ -117,7 +126,10 @@ def _card(analyzer: FaceAnalyzer, data: Path, *, title: str) -> dict[str, Any]:
         "model_sha256": analyzer.model_sha256,
         "detector": analyzer.detector_name,
         "contract": analyzer.contract_id,
-        "settings": settings(analyzer),
+        "settings": {
+            **settings(analyzer),
+            "canvas": [analyzer.detector.width, analyzer.detector.height],
+        },
         "dataset": f"{title}, {result.photos} photographs of {result.people} people",
         "photos_without_face": int((~usable).sum()),
         "result": result.to_dict(),

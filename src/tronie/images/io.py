@@ -211,6 +211,8 @@ def _read_file(path: Path, max_pixels: int) -> bytes:
     try:
         if path.is_dir():
             raise BadImage(f"{str(path)!r} is a folder, not a picture; name the files in it")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+            raise BadImage(f"{str(path)!r} is no plain file but a pipe or device; save it first")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if 0 < size <= _most_bytes(max_pixels):

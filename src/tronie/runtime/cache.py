@@ -4,7 +4,8 @@ The cache is `$TRONIE_HOME`, else `$XDG_CACHE_HOME/tronie`, else `~/.cache/troni
 
     models/NAME/model.onnx      the file that is run, perhaps rewritten (see `preparation`)
     models/NAME/manifest.json   SHA-256 of what was fetched and of model.onnx, licence, contract
-    licenses.json               which terms were accepted, and when
+    licenses/NAME.json          which terms were accepted, and when
+    models/NAME/model.calibration.json  the user's own card, which goes before a shipped one
 
 NAME is one word, or PACK/FILE for a model out of a pack; nothing else is a name, so that no
 name leads out of the folder. A model's folder appears by one rename: of two processes that
@@ -158,36 +159,35 @@ def require_license(
 
     Raises:
         LicenseNotAccepted: it is needed, was not given now, and not before.
-        BadFile: the list of what was accepted is damaged.
+        BadInput: `name` cannot name a model or a pack.
+        BadFile: what was written down about an acceptance is damaged.
         ZooError: it cannot be written.
     """
     if not needed:
         return
-    file = home() / "licenses.json"
-    given = _accepted(file)
-    if accepted:
-        given[name] = {"terms": terms, "date": datetime.now(UTC).isoformat(timespec="seconds")}
-        part = file.with_name(f".part-licenses-{os.getpid()}-{secrets.token_hex(4)}")
+    file = home() / "licenses" / f"{folder_of(name).relative_to(home() / 'models')}.json"
+    if accepted:  # a file each, so that of two processes none loses what the other wrote
+        told = {"terms": terms, "date": datetime.now(UTC).isoformat(timespec="seconds")}
+        part = file.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(given, indent=2) + "\n")
+            part.write_text(json.dumps(told, indent=2) + "\n")
             part.replace(file)
         except OSError as fault:
             raise ZooError(f"cannot write {file}: {fault.strerror or fault}") from fault
-    elif given.get(name, {}).get("terms") != terms:
+    elif _accepted_terms(file) != terms:
         raise LicenseNotAccepted(
             f"{name} comes under: {terms}. If your use is allowed, say so once with "
             f"`tronie models pull {again or name} --accept-license`"
         )
 
 
-def _accepted(file: Path) -> dict[str, dict[str, Any]]:
+def _accepted_terms(file: Path) -> str | None:
     if not file.is_file():
-        return {}
+        return None
     try:
-        given = json.loads(file.read_text("utf-8"))
-        return {str(name): dict(told) for name, told in given.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as fault:
+        return str(json.loads(file.read_text("utf-8"))["terms"])
+    except (OSError, ValueError, TypeError, KeyError) as fault:
         raise BadFile(f"{file} is damaged ({fault}); remove it and accept again") from fault
 
 

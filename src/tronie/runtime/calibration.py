@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,22 @@ class Threshold:
     source: str
     """Where it was measured, in words."""
     tar: float | None = None
+    is_bound: bool = False
+    """Whether `fmr` and `false_matches` are upper bounds instead of counts at this value."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Keys as the command line prints them; an unknown rate is null."""
-        return {
+        """Keys as the command line prints them; an unknown rate is null.
+
+        `fmr_is_bound` is there only where it is true.
+        """
+        told = {
             "threshold": round(self.value, 6),
             "fmr": None if math.isnan(self.fmr) else self.fmr,
             "false_matches": self.false_matches,
             "impostor_pairs": self.impostor_pairs,
             "threshold_source": self.source,
         }
+        return {**told, "fmr_is_bound": True} if self.is_bound else told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +75,8 @@ class Calibration:
     impostor_pairs: int
     genuine_pairs: int
     provenance: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
+    """How it was measured: engine, precision, canvas; empty where the card does not say."""
 
     def at_fmr(self, fmr: float) -> Threshold:
         """The lowest measured threshold whose FMR is at most `fmr`.
@@ -93,11 +101,17 @@ class Calibration:
         return self._threshold(min(steps, key=lambda step: float(step["threshold"])))
 
     def stated(self, value: float) -> Threshold:
-        """A threshold that the user chose, with the FMR this card has for it (an upper bound)."""
+        """A threshold that the user chose, with the FMR this card has for it.
+
+        Between two steps of the curve, and at a step that was not counted exactly, that is
+        an upper bound, and `is_bound` says so.
+        """
         step = self._step(value)
         if step is None:
-            step = {"fmr": 1.0, "false_matches": self.impostor_pairs}
-        return self._threshold({**step, "threshold": value})
+            step = {"fmr": 1.0, "false_matches": self.impostor_pairs, "exact": False}
+        counted = step["exact"] and step["threshold"] == value
+        bound = not counted and step["false_matches"] > 0
+        return self._threshold({**step, "threshold": value}, is_bound=bound)
 
     def fmr_of(self, score: float) -> float:
         """Share of impostor pairs that score at least this: an upper bound from the curve.
@@ -119,7 +133,9 @@ class Calibration:
         place = bisect_right([float(s["threshold"]) for s in self.curve], score)
         return self.curve[place - 1] if place else None
 
-    def _threshold(self, step: dict[str, Any], *, tar: float | None = None) -> Threshold:
+    def _threshold(
+        self, step: dict[str, Any], *, tar: float | None = None, is_bound: bool = False
+    ) -> Threshold:
         return Threshold(
             value=step["threshold"],
             fmr=step["fmr"],
@@ -127,6 +143,7 @@ class Calibration:
             impostor_pairs=self.impostor_pairs,
             source=self.source,
             tar=tar,
+            is_bound=is_bound,
         )
 
 
@@ -152,6 +169,7 @@ def read_calibration(path: Path) -> Calibration:
             impostor_pairs=int(result["impostor_pairs"]),
             genuine_pairs=int(result["genuine_pairs"]),
             provenance=dict(told["provenance"]),
+            settings=dict(told.get("settings") or {}),
         )
         if card.impostor_pairs < 1 or not card.curve:
             raise ValueError("it holds no impostor pairs")

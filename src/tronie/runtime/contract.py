@@ -7,7 +7,7 @@ model (`model.onnx` and `model.toml`); else it is inferred from the file's input
 outputs, and then `assumed` says in words what was assumed.
 
 The embedding contract id names everything that decides whether two embeddings may be
-compared: model, pixels, alignment, detector, mirrored copy. A gallery carries it.
+compared: model, pixels, alignment, detector and its canvas, mirrored copy. A gallery carries it.
 """
 
 from __future__ import annotations
@@ -189,24 +189,39 @@ def check_contract(session: Session, contract: Contract) -> None:
 
 
 def embedding_contract_id(
-    embedder: Contract, embedder_sha256: str, detector_sha256: str, *, flip: bool
+    embedder: Contract,
+    embedder_sha256: str,
+    *,
+    detector: Contract,
+    detector_sha256: str,
+    canvas: tuple[int, int],
+    flip: bool,
 ) -> str:
     """One string that is equal exactly where embeddings may be compared.
 
     Form: `tronie-1-` and 32 hexadecimal digits of a SHA-256 over the model's own SHA-256, the
-    pixels it is given, the alignment, the detector's SHA-256 and whether the mirrored crop is
-    averaged in. Engine, precision and canvas are left out: they move a score in its third
-    digit at most, and a gallery made with one stays readable with another.
+    pixels it is given, the alignment, the detector's SHA-256, its pixels and its `canvas`
+    (width, height), and whether the mirrored crop is averaged in. The canvas counts because
+    the five points move with it, and the crop with them. Thresholds are left out: they decide
+    which faces are found, not where. Engine and precision are left out too, so that a gallery
+    made on one machine can be read on another; where they are not those of the calibration,
+    `verification.calibration_warnings` says so.
     """
     told = {
         "embedder": embedder_sha256,
-        "pixels": [embedder.color, [*map(float, embedder.mean)], [*map(float, embedder.std)]],
+        "pixels": _pixels(embedder),
         "crop": [embedder.width, embedder.height, ALIGNMENT],
         "detector": detector_sha256,
+        "detector pixels": _pixels(detector),
+        "canvas": [*map(int, canvas)],
         "flip": flip,
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     return f"tronie-1-{digest[:32]}"
+
+
+def _pixels(contract: Contract) -> list[Any]:
+    return [contract.color, [*map(float, contract.mean)], [*map(float, contract.std)]]
 
 
 def _embedding_dimension(outputs: tuple[TensorSpec, ...]) -> int | None:

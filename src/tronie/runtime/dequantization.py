@@ -173,4 +173,7 @@ def _per_channel(
     if values.size == 1:
         return values.reshape(())
     first = node.op_type == "ConvInteger"
-    return values.reshape([-1] + [1] * (stored.ndim - 1)) if first else values.reshape(1, -1)
+    along = values.reshape([-1] + [1] * (stored.ndim - 1)) if first else values.reshape(1, -1)
+    if np.broadcast_shapes(along.shape, stored.shape) != stored.shape:
+        raise ValueError(f"{values.size} scales for weights of shape {stored.shape}")
+    return along

@@ -3,9 +3,12 @@
 Every image is shrunk or enlarged to fit the canvas (640 x 640 unless another is asked), the
 rest is filled with black. Coordinates come back through the exact scale of each axis.
 
-Close-ups: a face that fills the picture is larger than any anchor, and is missed. Where
-nothing was found the image is tried once more at a quarter of the canvas, which sees faces
-four times larger. Pictures with faces pay nothing for it.
+Close-ups: a face that fills the picture is larger than any anchor, and is missed. Where no
+face found has a longer side of a third of the picture's shorter side, we look once more at a
+quarter of the canvas, which sees faces four times larger. Where nothing had been found, all
+that this second look shows counts; else only faces of at least that third which overlap none
+of the first by more than the NMS threshold. Faces of the first look stay as they were. A
+second look costs a sixteenth of the first; a whole one where the file fixes the canvas.
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ from tronie.runtime.session import Run, Session
 STRIDE = 32
 """Free canvas sizes are multiples of the coarsest stride."""
 CLOSE_UP = 4
-"""How much smaller the second try is."""
+"""How much smaller the canvas of the second look is."""
+LARGE = 3
+"""A face is large whose longer side is at least the picture's shorter side over this."""
 
 
 class Detector:
@@ -97,10 +102,17 @@ class Detector:
 
     def _detect(self, image: NDArray[np.uint8], run: Run) -> Faces:
         expect_image(image)
-        faces = self._at(image, run, self.width, self.height)
-        if len(faces) == 0:
-            faces = self._at(image, run, _close_up(self.width), _close_up(self.height))
-        return faces
+        first = self._at(image, run, self.width, self.height)
+        least = min(image.shape[:2]) / LARGE
+        if _large(first, least).any():
+            return first
+        second = self._at(image, run, _close_up(self.width), _close_up(self.height))
+        if len(first) == 0:
+            return second
+        offset = self.contract.nms_pixel_offset
+        shared = box.iou(second.boxes, first.boxes, pixel_offset=offset).max(axis=1)
+        fresh = _large(second, least) & (shared <= self.contract.nms_threshold)
+        return _by_score(first, second.take(fresh)) if fresh.any() else first
 
     def _at(self, image: NDArray[np.uint8], run: Run, width: int, height: int) -> Faces:
         boxed = letterbox(image, width=width, height=height)
@@ -150,6 +162,25 @@ def _on_canvas(image: NDArray[np.uint8], session: Session) -> NDArray[np.uint8]:
     return result
 
 
+def _large(faces: Faces, least: float) -> NDArray[np.bool_]:
+    """(N,) whether the longer side of each face has `least` pixels."""
+    large: NDArray[np.bool_] = (faces.boxes[:, 2:] - faces.boxes[:, :2]).max(axis=1) >= least
+    return large
+
+
+def _by_score(one: Faces, other: Faces) -> Faces:
+    """The faces of both, neither embedded, by falling score; ties in the order given."""
+    points = None
+    if one.landmarks is not None and other.landmarks is not None:
+        points = np.concatenate([one.landmarks, other.landmarks])
+    both = Faces(
+        boxes=np.concatenate([one.boxes, other.boxes]),
+        scores=np.concatenate([one.scores, other.scores]),
+        landmarks=points,
+    )
+    return both.take(np.argsort(-both.scores, kind="stable"))
+
+
 def _in_image(faces: Faces, x: float, y: float) -> Faces:
     """Canvas pixels to image pixels."""
     points = None
@@ -180,7 +211,7 @@ def _canvas(session: Session, contract: Contract, asked: int | None) -> tuple[in
 
 
 def _close_up(side: int) -> int:
-    """The side of the second try's canvas, a multiple of the coarsest stride."""
+    """The side of the second look's canvas, a multiple of the coarsest stride."""
     return max(STRIDE, side // CLOSE_UP // STRIDE * STRIDE)
 
 

@@ -331,16 +331,19 @@ def _dequantized(node: onnx.NodeProto, weights: Weights) -> NDArray[np.generic]:
     zero = weights[node.input[2]].astype(np.float32) if has_zero else np.zeros_like(scale)
     axis = _attribute(node, "axis", 1)
     block = _attribute(node, "block_size", 0)
-    if block:
-        length = stored.shape[axis]
-        scale = np.repeat(scale, block, axis=axis).take(range(length), axis=axis)
-        zero = np.repeat(zero, block, axis=axis).take(range(length), axis=axis)
+    if block < 0:
+        raise ValueError(f"block_size is {block}")
+    if block:  # each value counts for `block` places; those behind the axis' end for none
+        block_of = np.arange(stored.shape[axis]) // block
+        scale, zero = scale.take(block_of, axis=axis), zero.take(block_of, axis=axis)
     elif scale.ndim == 1 and scale.size > 1:
         along = [1] * stored.ndim
         along[axis] = -1
         scale, zero = scale.reshape(along), zero.reshape(along)
     else:
         scale, zero = scale.reshape(()), zero.reshape(())
+    if np.broadcast_shapes(stored.shape, scale.shape, zero.shape) != stored.shape:
+        raise ValueError(f"scales of shape {scale.shape} for weights of shape {stored.shape}")
     return ((stored - zero) * scale).astype(weights[node.input[1]].dtype)
 
 

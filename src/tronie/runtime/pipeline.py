@@ -118,7 +118,12 @@ class FaceAnalyzer:
         self.assumed += contract.assumed
         self.calibration = zoo.calibration_of(model_file)
         self.contract_id = embedding_contract_id(
-            contract, model_file.sha256, detector_file.sha256, flip=flip
+            contract,
+            model_file.sha256,
+            detector=self.detector.contract,
+            detector_sha256=detector_file.sha256,
+            canvas=(self.detector.width, self.detector.height),
+            flip=flip,
         )
 
     @property

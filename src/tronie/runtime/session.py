@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from tronie.errors import BadArray, BadModel, EngineUnavailable
 from tronie.runtime import graph
+from tronie.runtime.bounds import refuse_unbounded
 from tronie.runtime.dequantization import dequantize, is_quantized
 
 ENGINES = ("onnxruntime", "openvino")
@@ -149,8 +150,9 @@ def session_of(model: onnx.ModelProto, options: EngineOptions, *, name: str) -> 
     """Open a graph that was read already; see `open_session`."""
     check_options(options)
     try:
+        refuse_unbounded(model, name=name)
         model = _rewritten(model, options)
-    except (ValueError, LookupError, TypeError, AttributeError) as fault:
+    except (ValueError, LookupError, TypeError, AttributeError, MemoryError) as fault:
         raise BadModel(f"model {name} is damaged: {type(fault).__name__} {fault}") from fault
     return Session(name, model, options)
 

@@ -76,12 +76,14 @@ def verify(
         NotFound: the model has no calibration card and no `threshold` was given.
         NotEnoughData: the card cannot tell so low an `fmr`.
         BadImage: one of the two cannot be read.
+        BadInput: `analyzer` was made with model=None.
 
     Example:
         >>> verify("me.jpg", "me too.jpg").match  # doctest: +SKIP
         True
     """
     chosen = analyzer or default_analyzer()
+    _ = chosen.embedder  # refuses an analyzer that has none
     limit = threshold_for(chosen, fmr=fmr, threshold=threshold)
     warnings: list[str] = []
     units, told = [], {}
@@ -134,14 +136,33 @@ def threshold_for(analyzer: FaceAnalyzer, *, fmr: float, threshold: float | None
 
 
 def calibration_warnings(analyzer: FaceAnalyzer) -> list[str]:
-    """What makes the card's rates doubtful here: another detector, or mirrored crops."""
+    """What makes the card's rates doubtful here: whatever differs from what was measured.
+
+    That is another embedding contract (detector, its canvas or pixels, mirrored crops), and
+    another precision, or another engine where it rounds in its own way.
+    """
     card = analyzer.calibration
-    if card is None or card.contract == analyzer.contract_id:
+    if card is None:
         return []
-    return [
-        f"the error rates were measured with detector {card.detector} and without options that "
-        "change embeddings; this run differs (detector, --flip), so they may too"
-    ]
+    warnings = []
+    if card.contract != analyzer.contract_id:
+        canvas = card.settings.get("canvas")
+        size = f" on the canvas {canvas}" if canvas else ""
+        flip = ", mirrored crops averaged in" if card.settings.get("flip") else ""
+        warnings.append(
+            f"the error rates were measured with detector {card.detector}{size}{flip}; this run "
+            "differs (detector, its canvas, or --flip), so they may too"
+        )
+    now = analyzer.embedder.session.options
+    engine = str(card.settings.get("engine", now.engine))
+    precision = str(card.settings.get("precision", now.precision))
+    other_rounding = engine != now.engine and precision != "float32"
+    if precision != now.precision or other_rounding:
+        warnings.append(
+            f"the error rates were measured in precision {precision} on {engine}; this run is in "
+            f"{now.precision} on {now.engine}, so they may differ"
+        )
+    return warnings
 
 
 def one_face(faces: Faces, *, what: str) -> tuple[Faces, tuple[str, ...]]:

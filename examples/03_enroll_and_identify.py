@@ -2,39 +2,39 @@
 
     python examples/03_enroll_and_identify.py people/ photo.jpg
 
-people/ holds one folder a person. Options --detector, --model, --threshold, --gallery.
+people/ holds one folder a person. Options --model, --detector, --threshold, --gallery.
 """
 
 import argparse
-import hashlib
-from pathlib import Path
 
-from tronie import FaceAnalyzer, Gallery
+from tronie import FaceAnalyzer, Gallery, TronieError
 from tronie.data.readers.image_folder import identities
-from tronie.gallery.exact import search
+from tronie.gallery.exact import expected_fpir, search_people
 from tronie.gallery.records import Photograph
 from tronie.geometry.hypersphere import normalize
+from tronie.provenance import file_sha256
+from tronie.runtime.verification import one_face, threshold_for
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("people", type=Path)
-parser.add_argument("photo", type=Path)
-parser.add_argument("--detector", default="yunet-2023mar")
-parser.add_argument("--model", default="sface-2021dec")
+defaults = {"--model": "sface-2021dec", "--detector": "yunet-2023mar", "--gallery": "gallery.db"}
+for word in ("people", "photo", *defaults):
+    parser.add_argument(word, default=defaults.get(word))
 parser.add_argument("--threshold", type=float, help="default: the card's, at a FMR of 1e-4")
-parser.add_argument("--gallery", default="gallery.db")
 asked = parser.parse_args()
-
-analyzer = FaceAnalyzer(asked.detector, asked.model, policy="largest")
-threshold = asked.threshold or analyzer.calibration.at_fmr(1e-4).value
-made_with = {"contract": analyzer.contract_id, "model": analyzer.model_name,
-             "detector": analyzer.detector_name, "dimension": analyzer.embedder.dimension}  # fmt: skip
-with Gallery.open(asked.gallery, create=True, **made_with) as gallery:
-    for name, path in identities([asked.people]):
-        face, digest = analyzer.analyze(path), hashlib.sha256(path.read_bytes()).hexdigest()
-        box = tuple(map(float, face.boxes[0]))
-        gallery.add(name, [Photograph(source=path.name, sha256=digest, box=box, embedding=
-                    face.embeddings[0], detector_score=float(face.scores[0]))])  # fmt: skip
-    names, templates = gallery.identities()
-probe = normalize(analyzer.analyze(asked.photo).embeddings)[0]
-for row, score in zip(*search(probe, templates, top=3, threshold=threshold)[0], strict=True):
-    print(f"{names[row]}: {score:.3f} (threshold {threshold:.3f})")
+try:
+    ai = FaceAnalyzer(asked.detector, asked.model, policy="largest")
+    limit = threshold_for(ai, fmr=1e-4, threshold=asked.threshold)
+    with Gallery.open(asked.gallery, contract=ai.contract_id, model=ai.model_name, create=True,
+            detector=ai.detector_name, dimension=ai.embedder.dimension) as gallery:  # fmt: skip
+        for name, path in identities([asked.people]):
+            face = one_face(ai.analyze(path), what=path.name)[0]
+            gallery.add(name, [Photograph(source=path.name, sha256=file_sha256(path), embedding=
+                face.embeddings[0], box=face.boxes[0], detector_score=face.scores[0])])  # fmt: skip
+        names, _, rows = gallery.embeddings()
+    probe = normalize(one_face(ai.analyze(asked.photo), what=asked.photo)[0].embeddings)[0]
+except TronieError as fault:  # no face, no threshold, another model's gallery: one sentence
+    raise SystemExit(str(fault)) from fault
+found = zip(*search_people(probe, rows, names, top=3, threshold=limit.value)[0], strict=True)
+print(*(f"{names[row]}: {score:.3f}" for row, score in found), sep="\n")
+fpir = expected_fpir(max(limit.fmr, 1 / n), len(names)) if (n := limit.impostor_pairs) else "?"
+print(f"threshold {limit.value:.3f}; FPIR (a stranger is taken for one of them) at most: {fpir}")

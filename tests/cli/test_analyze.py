@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -471,18 +470,33 @@ def test_an_earlier_matrix_stays_when_the_work_fails(cli_here, album, toy, tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["E.npy", "E.txt", "album"]
 
 
+INTERRUPTED = """
+import os, signal, sys, time
+from tronie.cli.main import main
+from tronie.runtime import pipeline
+
+read = pipeline.read_image
+
+def interrupted(source):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.5)
+    return read(source)
+
+pipeline.read_image = interrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits "ignore"
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_an_interrupted_run_leaves_no_half_matrix(album, toy, tmp_path):
-    """A pipe among the photographs: whoever writes to it knows that the work has begun."""
-    os.mkfifo(album / "3.png")
+    """Ctrl-C comes while the first photograph is read."""
     words = [*map(str, sorted(album.iterdir())), "--out", str(tmp_path / "E.npy"), *toy.words]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tronie.cli.main", "embed", *words],
+        [sys.executable, "-c", INTERRUPTED, "embed", *words],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    with (album / "3.png").open("wb"):
-        process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, b"", b"")
     assert [p.name for p in tmp_path.iterdir()] == ["album"]

@@ -90,7 +90,7 @@ def test_the_error_rate_stands_with_its_counts(tmp_path):
     page = Page(write(tmp_path / "report.html")).text.replace("\u202f", " ")
     assert "5 646 of 56 464 767 pairs of two different people" in page
     assert "false match rate, 0.0001" in page
-    assert "0.0002 is the chance that a stranger" in page
+    assert "0.0002 bounds the chance that a stranger" in page
 
 
 def test_a_rate_that_nobody_measured_is_told_as_unknown(tmp_path):

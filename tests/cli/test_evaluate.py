@@ -249,3 +249,12 @@ def test_a_matrix_that_is_not_normalized_is_refused_until_it_is_said(cli_here, m
     assert (ran.code, ran.out) == (2, "")
     assert "length" in ran.err
     assert cli_here("evaluate", "pairs", *words, "--normalize").code == 0
+
+
+def test_lfw_takes_a_canvas_and_a_least_score(cli_here, toy, lfw):
+    words = ["evaluate", "lfw", "--data", lfw, *toy.words, "--json"]
+    (usual,) = cli_here(*words).json_lines()
+    (other,) = cli_here(*words, "--canvas", "32").json_lines()
+    assert usual["contract"] != other["contract"]
+    (blind,) = cli_here(*words, "--det-threshold", "0.95").json_lines()
+    assert blind["accuracy"] == 0.5  # every pair scores -1: half of them rightly

@@ -80,7 +80,9 @@ def test_what_could_not_be_wiped_can_be_wiped_later(cli_here, gallery, monkeypat
     reader.execute("SELECT * FROM people").fetchall()
     ran = cli_here("gallery", "delete", gallery, "person_0")
     assert ran.code == 2
+    assert "person_0: gone from the tables of G.db" in ran.err
     assert "then wipe the gallery" in ran.err
+    assert cli_here("gallery", "delete", gallery, "person_0").code == 2  # no success either
     reader.close()
     assert cli_here("gallery", "wipe", gallery).code == 0
     assert b"person_0" not in everything(gallery)

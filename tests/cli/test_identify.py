@@ -11,8 +11,8 @@ from cli.toy_models import write_detector
 from tronie.runtime.calibration import read_calibration
 
 KEYS = [
-    "file", "faces", "gallery_size", "threshold", "fmr", "false_matches", "impostor_pairs",
-    "threshold_source", "expected_fpir", "warnings", "notes",
+    "file", "faces", "gallery_size", "people", "threshold", "fmr", "false_matches",
+    "impostor_pairs", "threshold_source", "expected_fpir", "warnings", "notes",
 ]  # fmt: skip
 
 
@@ -60,6 +60,18 @@ def test_the_risk_of_a_stranger_is_one_minus_the_chance_of_no_false_match(cli_he
     assert told["expected_fpir"] == pytest.approx(1 - (1 - fmr) ** 3, rel=1e-9)
 
 
+def test_every_photograph_counts_and_a_person_scores_as_their_likest(cli_here, toy, gallery):
+    more = [toy.photo(1, 1), "--person", "person_1", "--gallery", gallery, *toy.words]
+    assert cli_here("enroll", *more).code == 0
+    words = ["--gallery", gallery, *toy.words, "--fmr", "0.01", "--json"]
+    (told,) = cli_here("identify", toy.photo(1, 1), *words).json_lines()
+    assert (told["gallery_size"], told["people"]) == (4, 3)
+    assert told["expected_fpir"] == pytest.approx(1 - (1 - told["fmr"]) ** 4, rel=1e-9)
+    assert told["faces"][0]["match"] == "person_1"
+    assert told["faces"][0]["score"] == pytest.approx(1, abs=1e-5)  # against itself, and no mean
+    assert len({c["person"] for c in told["faces"][0]["candidates"]}) == 2
+
+
 def test_a_rate_that_nobody_measured_is_not_told_as_zero(cli_here, toy, gallery):
     words = ["--gallery", gallery, *toy.words, "--threshold", "1.0", "--json"]
     (told,) = cli_here("identify", toy.photo(9), *words).json_lines()
@@ -84,8 +96,9 @@ def test_for_people_it_is_a_table_and_sentences(cli_here, toy, gallery):
     assert lines[2].split()[:2] == ["person_1_0002.png", "person_1"]
     assert "nobody known" in lines[3]
     assert "False match rate 7.9e-05 (1 false match), measured on people" in ran.out
-    assert "3 people in the gallery: a stranger is taken for somebody in it" in ran.out
-    assert "with probability 0.00024." in ran.out
+    told = " ".join(ran.out.split())
+    assert "3 photographs of 3 people in the gallery: a stranger is taken for one of them" in told
+    assert "with probability at most 0.00024." in told
 
 
 def test_policies_and_several_faces(cli_here, toy, gallery, tmp_path):

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -197,3 +198,9 @@ def test_comparing_two_photographs_needs_no_database(toy):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["match"] is True
+
+
+def test_a_rate_that_is_an_upper_bound_is_told_as_one():
+    counted = Threshold(value=0.5, fmr=0.01, false_matches=10, impostor_pairs=1000, source="toys")
+    assert rate_words(counted).startswith("False match rate 0.01 (10 false matches)")
+    assert rate_words(replace(counted, is_bound=True)).startswith("False match rate at most 0.01 (")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tronie.errors import BadArray, BadInput
-from tronie.gallery.exact import expected_fpir, search
+from tronie.gallery.exact import expected_fpir, search, search_people
 from tronie.geometry.hypersphere import normalize
 
 
@@ -114,3 +114,36 @@ def test_expected_fpir_at_its_ends():
 def test_rates_and_sizes_that_are_none_are_refused(fmr, size):
     with pytest.raises(BadInput, match=r"need an FMR in \[0, 1\] and a gallery size of 0 or more"):
         expected_fpir(fmr, size)
+
+
+@pytest.mark.parametrize("top", [1, 2, 5, 99])
+def test_a_person_scores_as_their_likest_photograph_and_ties_go_to_the_lower_row(top):
+    rng = np.random.default_rng(top)
+    rows = rng.integers(-2, 3, (60, 4)).astype(np.float32)  # few values: many equal scores
+    rows[np.abs(rows).sum(axis=1) == 0] = 1
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    owners = [f"person {n}" for n in rng.integers(0, 9, len(rows))]
+    for probe, found in zip(rows, search_people(rows, rows, owners, top=top), strict=True):
+        best: dict[str, tuple[float, int]] = {}
+        for row, owner in enumerate(owners):
+            score = float((rows[row].astype(np.float64) * probe).sum())
+            best[owner] = min(best.get(owner, (np.inf, 0)), (-score, row))
+        expected = sorted(best.values())[:top]
+        assert found.rows.tolist() == [row for _, row in expected]
+        assert found.scores.tolist() == [-score for score, _ in expected]
+
+
+def test_people_below_the_threshold_are_left_out_and_nobody_is_nobody():
+    rows = np.eye(3, dtype=np.float32)
+    (found,) = search_people(rows[:1], rows, ["Ada", "Bo", "Bo"], top=2, threshold=0.5)
+    assert found.rows.tolist() == [0]
+    (none,) = search_people(rows[:1], rows[:0], [], top=2)
+    assert none.rows.tolist() == []
+
+
+def test_owners_that_do_not_fit_are_refused():
+    rows = np.eye(3, dtype=np.float32)
+    with pytest.raises(BadArray, match="one owner a row is needed; got 1 for 3 rows"):
+        search_people(rows, rows, ["Ada"], top=1)
+    with pytest.raises(BadInput, match="top >= 1"):
+        search_people(rows, rows, ["Ada"] * 3, top=0)

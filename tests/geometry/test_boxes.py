@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tronie.errors import BadArray, BadInput
-from tronie.geometry.boxes import area, clip, iou, scale, xywh_to_xyxy, xyxy_to_xywh
+from tronie.geometry.boxes import area, clip, iou, scale, xywh_to_xyxy
 
 RNG = np.random.default_rng(3)
 
@@ -73,14 +73,12 @@ def test_scaling_there_and_back_changes_nothing():
     assert there.dtype == np.float32
 
 
-def test_the_two_ways_of_writing_a_box_convert_into_each_other():
+def test_width_and_height_are_added_to_the_corner():
     assert xywh_to_xyxy(np.array([[1.0, 2.0, 3.0, 4.0]])).tolist() == [[1, 2, 4, 6]]
-    boxes = whole_boxes(30)
-    np.testing.assert_array_equal(xywh_to_xyxy(xyxy_to_xywh(boxes)), boxes)
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 5), (2, 2, 4)])
-@pytest.mark.parametrize("function", [area, xywh_to_xyxy, xyxy_to_xywh])
+@pytest.mark.parametrize("function", [area, xywh_to_xyxy])
 def test_another_shape_is_refused(function, shape):
     with pytest.raises(BadArray, match=r"boxes must have shape \(N, 4\); got shape"):
         function(np.zeros(shape))

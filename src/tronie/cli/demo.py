@@ -58,11 +58,11 @@ def demo(
     photos = demo_photographs(say)
     seen = _analyzed(analyzer, photos)
     known = [one for one in seen if one.photo.enrolled]
-    names, templates = _enrolled(analyzer, known, out / "gallery.db")
+    names, rows = _enrolled(analyzer, known, out / "gallery.db")
     asked = []
     for one in seen:
         if not one.photo.enrolled:
-            best = candidates(one.face, names, templates, top=1)[0][0]
+            best = candidates(one.face, names, rows, top=1)[0][0]
             answer = best.person if best.score >= limit.value else None
             asked.append(replace(one, answer=answer, score=best.score))
     found = Demo(known=known, asked=asked, limit=limit, fpir=stranger_rate(limit, len(names)))
@@ -93,14 +93,15 @@ def _analyzed(analyzer: FaceAnalyzer, paths: Mapping[str, Path]) -> list[Seen]:
 def _enrolled(
     analyzer: FaceAnalyzer, people: Sequence[Seen], file: Path
 ) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """A fresh gallery with one photograph a person; its names and templates."""
+    """A fresh gallery with one photograph a person; whose its rows are, and the rows."""
     _remove_former(file)
     with open_gallery(file, analyzer, create=True) as gallery:
         for one in people:
             remembered = photograph(one.face, name=one.photo.file, sha256=one.sha256)
             terms = f"published photograph of a public person, {one.photo.license}"
             gallery.add(one.photo.person, [remembered], consent=terms)
-        return gallery.identities()
+        names, _, rows = gallery.embeddings()
+    return names, rows
 
 
 def _copy_photographs(photos: Mapping[str, Path], folder: Path) -> None:
@@ -155,6 +156,6 @@ def _tell(found: Demo) -> None:
     tell(f"Threshold {found.limit.value:.3f}. {rate_words(found.limit)}")
     if found.fpir is not None:
         tell(
-            f"A stranger is taken for one of {len(found.known)} people with probability "
+            f"A stranger is taken for one of {len(found.known)} people with probability at most "
             f"{found.fpir:.2g}."
         )

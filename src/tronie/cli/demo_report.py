@@ -62,7 +62,7 @@ class Demo:
     asked: list[Seen]
     limit: Threshold
     fpir: float | None
-    """The chance that a stranger is taken for somebody of the gallery; None if unknown."""
+    """The most likely a stranger is taken for somebody of the gallery; None if unknown."""
 
 
 def write_overview(file: Path, found: Demo) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from tronie.cli import options
@@ -21,7 +20,7 @@ from tronie.cli.photos import MAX_BYTES, Photo, check_words, fault_sentence, pho
 from tronie.cli.terminal import number_of, print_json, progress, say, tell
 from tronie.data.readers.image_folder import identities
 from tronie.errors import BadInput, NoFace, TronieError
-from tronie.gallery.enroll import person_templates
+from tronie.gallery.enroll import unlike_the_others
 from tronie.gallery.records import Photograph, clean_name
 from tronie.gallery.store import Gallery
 from tronie.provenance import file_sha256
@@ -48,6 +47,8 @@ def enroll(
     min_norm: options.MinNorm = 0.0,
     model: options.Model = options.DEFAULT_MODEL,
     detector: options.Detector = options.DEFAULT_DETECTOR,
+    canvas: options.Canvas = None,
+    det_threshold: options.DetectorThreshold = None,
     flip: options.Flip = False,
     engine: options.Engine = "onnxruntime",
     device: options.Device = "cpu",
@@ -76,6 +77,8 @@ def enroll(
         min_size=min_size,
         max_yaw=max_yaw,
         min_norm=min_norm,
+        canvas=canvas,
+        det_threshold=det_threshold,
         flip=flip,
         engine=engine,
         device=device,
@@ -155,8 +158,9 @@ def _enroll(
                     continue
                 store = store or open_gallery(path, analyzer, create=True)
                 _add(store, name, found, terms=terms, result=result)
-        result.warnings += _outliers(analyzer, result.enrolled)
-        result.gallery_size = 0 if store is None else len(store.people())
+        if store is not None:
+            result.warnings += _outliers(analyzer, store, result.enrolled)
+            result.gallery_size = len(store.people())
     finally:
         if store is not None:
             store.close()
@@ -210,32 +214,32 @@ def _with_checksum(photo: Photo) -> tuple[bytes | Path, str]:
     source = photo.source
     if isinstance(source, Path):
         try:
+            if not source.is_file():  # reading a pipe would wait for its writer
+                return source, ""
             with source.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
-                return source, file_sha256(source) if source.is_file() else ""
+                return source, file_sha256(source)
             source = data
         except OSError:
             return source, ""
     return source, hashlib.sha256(source).hexdigest()
 
 
-def _outliers(analyzer: FaceAnalyzer, enrolled: dict[str, list[Photograph]]) -> list[str]:
-    """Photographs that do not look like the person's others, at the model's threshold."""
+def _outliers(analyzer: FaceAnalyzer, store: Gallery, enrolled: Iterable[str]) -> list[str]:
+    """Photographs that do not look like the person's others, at the model's threshold.
+
+    All in the gallery are looked at, those of earlier runs too.
+    """
     try:
         limit = threshold_for(analyzer, fmr=DEFAULT_FMR, threshold=None).value
     except TronieError:
         return []  # no calibration, or too small a one: then there is no threshold to use
-    flat = [(name, photo) for name, found in enrolled.items() for photo in found]
-    if not flat:
-        return []
-    result = person_templates(
-        [name for name, _ in flat],
-        np.stack([photo.embedding for _, photo in flat]),
-        sources=[photo.source for _, photo in flat],
-        threshold=limit,
-    )
-    return list(result.warnings)
+    warnings: list[str] = []
+    for name in enrolled:
+        _, sources, unit = store.embeddings_of(name)
+        warnings += unlike_the_others(name, unit, sources=sources, threshold=limit)
+    return warnings
 
 
 def _tell(result: Outcome, gallery: Path, *, json: bool) -> None:

@@ -54,6 +54,8 @@ def lfw(
     report: ReportFile = None,
     model: options.Model = options.DEFAULT_MODEL,
     detector: options.Detector = options.DEFAULT_DETECTOR,
+    canvas: options.Canvas = None,
+    det_threshold: options.DetectorThreshold = None,
     flip: options.Flip = False,
     engine: options.Engine = "onnxruntime",
     device: options.Device = "cpu",
@@ -64,14 +66,16 @@ def lfw(
     """Ten-fold accuracy on the 6000 pairs of LFW, with our own detection and alignment.
 
     The threshold of each fold is chosen on the other nine. The face nearest the center of a
-    photograph is taken. A photograph without a face counts as a wrong decision wherever a
-    pair needs it.
+    photograph is taken. Pairs of a photograph without a face score -1: two photographs of one
+    person are then decided wrongly, those of two people rightly.
     """
     _check_report(report)
     chosen = Chosen(
         detector=detector,
         model=model,
         policy="center",
+        canvas=canvas,
+        det_threshold=det_threshold,
         flip=flip,
         engine=engine,
         device=device,

@@ -26,9 +26,8 @@ PersonName = Annotated[str, typer.Argument(metavar="NAME", help="A person in it.
 @app.command("list")
 def list_people(gallery: GalleryFile, *, json: options.Json = False) -> None:
     """Everybody in the gallery, with photographs, consent and retention date."""
-    made = Gallery.made_with(gallery)
     with Gallery.open_as_made(gallery) as store:
-        people, expired = store.people(), set(store.expired())
+        made, people, expired = store.made, store.people(), set(store.expired())
     if json:
         for person in people:
             told = {**vars(person), "retention_until": _iso(person.retention_until)}

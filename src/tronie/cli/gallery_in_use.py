@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import BadInput
-from tronie.gallery.exact import expected_fpir, search
+from tronie.gallery.exact import expected_fpir, search_people
 from tronie.gallery.records import Photograph
 from tronie.gallery.store import Gallery
 from tronie.geometry.faces import Faces
@@ -60,26 +60,29 @@ def photograph(face: Faces, *, name: str, sha256: str) -> Photograph:
 
 
 def candidates(
-    faces: Faces, names: tuple[str, ...], templates: NDArray[np.float32], *, top: int
+    faces: Faces, names: tuple[str, ...], rows: NDArray[np.float32], *, top: int
 ) -> list[list[Candidate]]:
-    """For each face the `top` people it is most like, by falling score."""
+    """For each face the `top` people it is most like, by falling score.
+
+    A person's score is that of their likest photograph; `names` says whose each of `rows` is.
+    """
     if len(faces) == 0:
         return []
     assert faces.embeddings is not None
     probes = normalize(faces.embeddings)[0]
-    top = max(1, min(top, len(names)))
     return [
         [Candidate(names[row], float(s)) for row, s in zip(found.rows, found.scores, strict=True)]
-        for found in search(probes, templates, top=top)
+        for found in search_people(probes, rows, names, top=top)
     ]
 
 
-def stranger_rate(limit: Threshold, gallery_size: int) -> float | None:
-    """The chance that a stranger is taken for somebody: 1 - (1 - FMR)^N; None if unknown.
+def stranger_rate(limit: Threshold, photographs: int) -> float | None:
+    """At most so likely is a stranger taken for somebody: 1 - (1 - FMR)^N; None if unknown.
 
-    Where not one impostor pair reached the threshold, one is counted all the same: an upper
-    bound, and better than a rate of zero that nobody measured.
+    N photographs are compared with, as the FMR counts photograph against photograph. Where not
+    one impostor pair reached the threshold, one is counted all the same: better than a rate of
+    zero that nobody measured.
     """
     if limit.impostor_pairs is None:
         return None
-    return expected_fpir(max(limit.fmr, 1 / limit.impostor_pairs), gallery_size)
+    return expected_fpir(max(limit.fmr, 1 / limit.impostor_pairs), photographs)

@@ -39,6 +39,8 @@ def identify(
     min_norm: options.MinNorm = 0.0,
     model: options.Model = options.DEFAULT_MODEL,
     detector: options.Detector = options.DEFAULT_DETECTOR,
+    canvas: options.Canvas = None,
+    det_threshold: options.DetectorThreshold = None,
     flip: options.Flip = False,
     engine: options.Engine = "onnxruntime",
     device: options.Device = "cpu",
@@ -46,10 +48,11 @@ def identify(
     precision: options.Precision = "float32",
     json: options.Json = False,
 ) -> None:
-    """Who of the gallery is in a photograph? Every face is compared with every person.
+    """Who of the gallery is in a photograph? Every face is compared with every photograph in it.
 
-    The chance that a stranger is taken for somebody grows with the gallery, and is told:
-    the false positive identification rate, FPIR = 1 - (1 - FMR)^N for N people.
+    A person's score is that of their likest photograph. The chance that a stranger is taken
+    for somebody grows with the gallery, and is told: the false positive identification rate,
+    FPIR, at most 1 - (1 - FMR)^N for N photographs.
 
     Exit code 0 where somebody was recognized, 1 where nobody was, 3 where there is no face,
     2 where a photograph could not be read.
@@ -62,6 +65,8 @@ def identify(
         min_size=min_size,
         max_yaw=max_yaw,
         min_norm=min_norm,
+        canvas=canvas,
+        det_threshold=det_threshold,
         flip=flip,
         engine=engine,
         device=device,
@@ -79,7 +84,9 @@ class Known:
     """Whom faces are compared with, and how it is decided."""
 
     names: tuple[str, ...]
-    templates: NDArray[np.float32]
+    """Whose each photograph is, (N,)."""
+    rows: NDArray[np.float32]
+    """Their unit embeddings, (N, D)."""
     limit: Threshold
     expected_fpir: float | None
     warnings: list[str]
@@ -88,6 +95,7 @@ class Known:
         """What is the same for every photograph, as JSON has it."""
         return {
             "gallery_size": len(self.names),
+            "people": len(set(self.names)),
             **self.limit.to_dict(),
             "expected_fpir": self.expected_fpir,
             "warnings": self.warnings,
@@ -96,7 +104,7 @@ class Known:
 
 def _known(path: Path, analyzer: FaceAnalyzer, limit: Threshold) -> Known:
     with open_gallery(path, analyzer, create=False) as store:
-        names, templates = store.identities()
+        names, _, rows = store.embeddings()
         expired = store.expired()
     warnings = calibration_warnings(analyzer) + [
         f"{name} is not matched: the retention date has passed; run tronie gallery purge {path}"
@@ -104,7 +112,7 @@ def _known(path: Path, analyzer: FaceAnalyzer, limit: Threshold) -> Known:
     ]
     return Known(
         names=names,
-        templates=templates,
+        rows=rows,
         limit=limit,
         expected_fpir=stranger_rate(limit, len(names)),
         warnings=warnings,
@@ -146,7 +154,7 @@ def _identify(
 def _answers(faces: Faces, known: Known, *, top: int) -> list[dict[str, Any]]:
     """One dictionary a face: where it is, whom it matches, and the candidates."""
     told = []
-    found = candidates(faces, known.names, known.templates, top=top)
+    found = candidates(faces, known.names, known.rows, top=top)
     for place, likest in zip(faces.to_dicts(), found, strict=True):
         best = likest[0] if likest else None
         answer = {
@@ -184,8 +192,9 @@ def _tell(rows: list[tuple[object, ...]], known: Known) -> None:
     tell(f"Threshold {known.limit.value:.3f}. {rate_words(known.limit)}")
     if known.expected_fpir is not None:
         tell(
-            f"{number_of(len(known.names), 'person', 'people')} in the gallery: a stranger is "
-            f"taken for somebody in it with probability {known.expected_fpir:.2g}."
+            f"{number_of(len(known.names), 'photograph', 'photographs')} of "
+            f"{number_of(len(set(known.names)), 'person', 'people')} in the gallery: a stranger is "
+            f"taken for one of them with probability at most {known.expected_fpir:.2g}."
         )
     for warning in known.warnings:
         tell(f"Warning: {warning}")

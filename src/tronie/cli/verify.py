@@ -24,6 +24,8 @@ def verify(
     threshold: options.StatedThreshold = None,
     model: options.Model = options.DEFAULT_MODEL,
     detector: options.Detector = options.DEFAULT_DETECTOR,
+    canvas: options.Canvas = None,
+    det_threshold: options.DetectorThreshold = None,
     flip: options.Flip = False,
     engine: options.Engine = "onnxruntime",
     device: options.Device = "cpu",
@@ -43,6 +45,8 @@ def verify(
         detector=detector,
         model=model,
         policy="largest",
+        canvas=canvas,
+        det_threshold=det_threshold,
         flip=flip,
         engine=engine,
         device=device,
@@ -70,7 +74,8 @@ def rate_words(limit: Threshold) -> str:
         return "You stated the threshold; its error rate is not known."
     matches = number_of(limit.false_matches or 0, "false match", "false matches")
     rate = f"{limit.fmr:.2g}" if limit.false_matches else f"under {1 / limit.impostor_pairs:.1g}"
-    return f"False match rate {rate} ({matches}), measured on {limit.source}."
+    most = "at most " if limit.is_bound else ""
+    return f"False match rate {most}{rate} ({matches}), measured on {limit.source}."
 
 
 def _pair(a: str, b: str) -> tuple[Photo, Photo]:

@@ -10,6 +10,8 @@ Letters: P probes, G rows of the gallery, D numbers, k matches of a probe.
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,15 +84,48 @@ def search(
     ]
 
 
+def search_people(
+    probes: NDArray[np.float32],
+    gallery: NDArray[np.float32],
+    owners: Sequence[str],
+    *,
+    top: int,
+    threshold: float = -math.inf,
+) -> list[Matches]:
+    """As `search`, but each person once: a person's score is the best of their photographs'.
+
+    Args:
+        probes: Unit rows, shape (P, D).
+        gallery: Unit rows, one a photograph, shape (G, D).
+        owners: Whose each photograph is, length G.
+        top: At most so many people a probe, 1 or more.
+
+    Returns:
+        One Matches a probe; each row is the best photograph of its person (of equal ones
+        the lower row).
+
+    Raises:
+        BadArray, BadInput: as `search`; or there are not as many owners as rows.
+    """
+    if len(owners) != len(gallery):
+        raise BadArray(f"one owner a row is needed; got {len(owners)} for {len(gallery)} rows")
+    most = max(Counter(owners).values(), default=1)
+    # `top` people are among the first (top - 1) * most + 1 photographs, whoever they are of.
+    photos = max(min((top - 1) * most + 1, len(gallery)), min(top, 1))
+    found = search(probes, gallery, top=photos, threshold=threshold)
+    return [_one_a_person(matches, owners, top) for matches in found]
+
+
 def expected_fpir(fmr: float, gallery_size: int) -> float:
     """Chance that a stranger is taken for somebody in a gallery: 1 - (1 - fmr)^N.
 
-    As if the N comparisons were independent. Accurate for the smallest rates, where the
+    As if the N comparisons were independent: an upper bound where they rise and fall together,
+    as those with photographs of one person do. Accurate for the smallest rates, where the
     formula as written would round to 0.
 
     Args:
-        fmr: False match rate of one comparison at the threshold in use, in [0, 1].
-        gallery_size: N, rows compared with.
+        fmr: False match rate of one photograph with another at the threshold in use, in [0, 1].
+        gallery_size: N, photographs compared with.
 
     Raises:
         BadInput: `fmr` is outside [0, 1], or the size is negative.
@@ -111,6 +146,14 @@ def expected_fpir(fmr: float, gallery_size: int) -> float:
 def _largest(scores: NDArray[np.float64], top: int) -> NDArray[np.float64]:
     """The `top` largest of each row, the smallest of them first, the others in any order."""
     return np.partition(scores, scores.shape[1] - top, axis=1)[:, scores.shape[1] - top :]
+
+
+def _one_a_person(found: Matches, owners: Sequence[str], top: int) -> Matches:
+    first: dict[str, int] = {}
+    for place, row in enumerate(found.rows):
+        first.setdefault(owners[row], place)
+    places = list(first.values())[:top]
+    return Matches(found.rows[places], found.scores[places])
 
 
 def _decide(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,17 @@ class Person:
     created: str
     """UTC, ISO 8601."""
     photographs: int
+
+
+class Embeddings(NamedTuple):
+    """Photographs to compare with, one a row."""
+
+    names: tuple[str, ...]
+    """(N,), whose each photograph is."""
+    sources: tuple[str, ...]
+    """(N,), what each is called in a message."""
+    rows: NDArray[np.float32]
+    """(N, D), unit rows."""
 
 
 def clean_name(name: str) -> str:
@@ -92,6 +103,30 @@ def to_row(photo: Photograph) -> dict[str, Any]:
     }
 
 
+def to_person(row: Mapping[Any, Any], path: Path) -> Person:
+    """One person of what was stored.
+
+    Raises:
+        GalleryError: a value is of the wrong type, or the retention date is no date.
+    """
+    until = row["retention_until"]
+    if not all(isinstance(row[key], str) for key in ("name", "consent", "created")):
+        raise damaged(path, f"name, consent or date of {row['name']!r} is no text")
+    return Person(**{**row, "retention_until": None if until is None else to_day(until, path)})
+
+
+def to_day(text: object, path: Path) -> date:
+    """A retention date of what was stored.
+
+    Raises:
+        GalleryError: it is no date.
+    """
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError as fault:
+        raise damaged(path, f"the retention date {text!r} is no date") from fault
+
+
 def now() -> str:
     """UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -113,7 +148,7 @@ def from_blobs(blobs: Sequence[bytes], path: Path, *, dimension: int) -> NDArray
     Raises:
         GalleryError: a blob of another length, or no unit vector in it.
     """
-    if any(len(blob) != 4 * dimension for blob in blobs):
+    if any(not isinstance(blob, bytes) or len(blob) != 4 * dimension for blob in blobs):
         raise damaged(path, "an embedding has the wrong length")
     rows = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(-1, dimension)
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
@@ -168,11 +203,20 @@ def nobody(path: Path, *, name: str, names: Sequence[str]) -> NotFound:
     return NotFound(f"nobody is called {name} in {path.name}{hint}")
 
 
-def not_wiped(path: Path) -> GalleryLocked:
+def not_wiped(path: Path, *, names: Sequence[str] = ()) -> GalleryLocked:
     """Deleted, but another process keeps the old pages alive."""
+    who = ", ".join(names) or "what was deleted"
     return GalleryLocked(
-        f"what was deleted from {path.name} is gone from its tables, but not yet from its "
-        "log: another process is reading. Close it, then wipe the gallery"
+        f"{who}: gone from the tables of {path.name}, but names and numbers may still be in the "
+        "file and its log, because another process is reading. Close it, then wipe the gallery"
+    )
+
+
+def time_is_over(path: Path, *, name: str) -> BadInput:
+    """Nobody is enrolled further who must not be matched any more."""
+    return BadInput(
+        f"the retention date of {name} in {path.name} has passed: they are not matched, and "
+        "nothing was added; state a new --retain-until, or purge the gallery"
     )
 
 
@@ -205,7 +249,8 @@ def check_made_with(
         asked: Contract and dimension that are needed; None for whatever it was made with.
 
     Raises:
-        GalleryError: there is no row, or its schema is newer than `schema`.
+        GalleryError: there is no row, a value in it is of the wrong type, or its schema is
+            newer than `schema`.
         GalleryMismatch: it was made with another contract or dimension.
     """
     if not found:
@@ -213,6 +258,10 @@ def check_made_with(
             f"{path.name} is a database, but no gallery of tronie; choose another file"
         )
     made = found[0]
+    numbers, texts = ("schema", "dimension"), ("contract", "model", "detector", "created")
+    wrong = [key for key in numbers if not isinstance(made[key], int) or made[key] < 1]
+    if wrong := wrong + [key for key in texts if not isinstance(made[key], str)]:
+        raise damaged(path, f"{wrong[0]} in its table meta is {made[wrong[0]]!r}")
     if made["schema"] > schema:
         raise GalleryError(
             f"{path.name} was written by a newer tronie (schema {made['schema']}; this one "

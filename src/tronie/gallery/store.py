@@ -1,7 +1,5 @@
 """People, photographs, consent and embeddings in SQL; a crash loses nothing.
 
-One SQLite file, through SQLAlchemy; the only SQL in this room.
-
     meta          schema, contract, model, detector, dimension, created      one row
     people        id, name (unique), consent, retention_until, created
     photographs   id, person, source, sha256 (unique), box, detector_score, created
@@ -11,17 +9,18 @@ A gallery is bound to the contract its embeddings were made with (model, preproc
 alignment, detector): scores across two contracts mean nothing, so another is refused.
 Promised: a call that returned survives a crash of process and machine (write-ahead log,
 synchronous FULL), one that did not leaves nothing. Deleting zeroes freed pages, empties the
-log and rewrites the file: name and numbers are in no file of the gallery. Not promised: file
-systems, snapshots and backups may keep old blocks. The file is not encrypted; only its owner
-may read it.
+log and rewrites the file: name and numbers are in no file of the gallery. While a reader holds
+that up, PRAGMA user_version is 1 and every opening tries again. Not promised: file systems,
+snapshots and backups may keep old blocks. The file is not encrypted; only its owner may read it.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +28,21 @@ import numpy as np
 import sqlalchemy as sql
 from numpy.typing import NDArray
 
-from tronie.errors import GalleryLocked
+from tronie.errors import GalleryError, GalleryLocked, NotFound
 from tronie.gallery import records
-from tronie.gallery.enroll import group_rows
-from tronie.gallery.records import Person, Photograph
+from tronie.gallery.records import Embeddings, Person, Photograph
 from tronie.geometry.hypersphere import normalize
-from tronie.geometry.templates import mean_template
 
 SCHEMA = 1
+_MARK = "PRAGMA user_version=1"  # something deleted is left in the file
 
 
 def _texts(*names: str) -> list[sql.Column[str]]:
     return [sql.Column(name, sql.String, nullable=False) for name in names]
 
 
-def _owned_by(table: str) -> sql.ForeignKey:
-    return sql.ForeignKey(f"{table}.id", ondelete="CASCADE")
-
-
 _tables = sql.MetaData()
+_id_of = partial(sql.ForeignKey, ondelete="CASCADE")
 _meta = sql.Table(
     "meta",
     _tables,
@@ -63,11 +58,12 @@ _people = sql.Table(
     *_texts("consent", "created"),
     sql.Column("retention_until", sql.Date),
 )
+_until = sql.type_coerce(_people.c.retention_until, sql.String)  # as stored: it may be damaged
 _photographs = sql.Table(
     "photographs",
     _tables,
     sql.Column("id", sql.Integer, primary_key=True),
-    sql.Column("person_id", _owned_by("people"), nullable=False, index=True),
+    sql.Column("person_id", _id_of("people.id"), nullable=False, index=True),
     sql.Column("sha256", sql.String, nullable=False, unique=True),
     *_texts("source", "created"),
     sql.Column("box", sql.JSON, nullable=False),
@@ -76,12 +72,12 @@ _photographs = sql.Table(
 _embeddings = sql.Table(
     "embeddings",
     _tables,
-    sql.Column("photo_id", _owned_by("photographs"), primary_key=True),
+    sql.Column("photo_id", _id_of("photographs.id"), primary_key=True),
     sql.Column("vector", sql.LargeBinary, nullable=False),
 )
 
 
-class Gallery:
+class Gallery(AbstractContextManager["Gallery"]):
     """People and what is known of their faces. Open with `Gallery.open`; close after use.
 
     Threads and processes may share one: writers wait for each other up to `busy_timeout_s`.
@@ -89,10 +85,13 @@ class Gallery:
     file is damaged or cannot be written.
     """
 
-    def __init__(self, path: Path, engine: sql.Engine, dimension: int) -> None:
+    def __init__(self, path: Path, engine: sql.Engine, made: dict[str, Any]) -> None:
         self.path = path
-        self.dimension = dimension
+        self.made = made
+        """Schema, contract, model, detector, dimension, created."""
         self._engine = engine
+        with suppress(GalleryError):  # whoever came to read can read all the same
+            self._wipe()
 
     @staticmethod
     def open(
@@ -114,14 +113,10 @@ class Gallery:
 
         Raises:
             NotFound: there is no gallery, and `create` is false.
-            GalleryMismatch: it was made with another contract.
-            GalleryLocked: another process holds it.
-            GalleryError: it is damaged, no gallery, of a newer tronie, or cannot be written.
+            GalleryError: no gallery, or of a newer tronie; GalleryMismatch: another contract.
         """
         asked = dict(contract=contract, model=model, detector=detector, dimension=dimension)
-        path = Path(path).absolute()
-        engine, _ = _opened(path, busy_timeout_s, asked, create=create)
-        return Gallery(path, engine, dimension)
+        return _opened(Path(path).absolute(), busy_timeout_s, asked, create=create)
 
     @staticmethod
     def open_as_made(path: str | Path, *, busy_timeout_s: float = 5.0) -> Gallery:
@@ -129,15 +124,7 @@ class Gallery:
 
         For looking after it (list, delete, purge, consent), not for comparing embeddings.
         """
-        engine, made = _opened(Path(path).absolute(), busy_timeout_s, None, create=False)
-        return Gallery(Path(path).absolute(), engine, int(made["dimension"]))
-
-    @staticmethod
-    def made_with(path: str | Path, *, busy_timeout_s: float = 5.0) -> dict[str, Any]:
-        """Schema, contract, model, detector, dimension, created; raises what `open` does."""
-        engine, made = _opened(Path(path).absolute(), busy_timeout_s, None, create=False)
-        engine.dispose()
-        return made
+        return _opened(Path(path).absolute(), busy_timeout_s, None, create=False)
 
     def add(
         self,
@@ -156,15 +143,17 @@ class Gallery:
             How many photographs were new.
 
         Raises:
-            BadInput: no photograph, an unusable name, or a photograph of somebody else.
-            BadArray: an embedding of the wrong shape, zero, not finite; or the person's
-                embeddings cancel each other out.
+            BadInput: no photograph, an unusable name, or a photograph of somebody else; or
+                the person's retention date has passed and no other is given.
+            BadArray: an embedding of the wrong shape, zero or not finite.
         """
         name = records.clean_name(name)
-        records.check_photographs(name, photographs, dimension=self.dimension)
+        records.check_photographs(name, photographs, dimension=self.made["dimension"])
         unit = normalize(np.stack([photo.embedding for photo in photographs]))[0]
         with self._writing() as connection:
             person = _person_id(connection, name) or _insert_person(connection, name)
+            if retention_until is None and name in _expired(connection, self.path, None):
+                raise records.time_is_over(self.path, name=name)
             given = {"consent": consent, "retention_until": retention_until}
             if changes := {key: value for key, value in given.items() if value is not None}:
                 connection.execute(_people.update().where(_people.c.id == person).values(changes))
@@ -176,14 +165,14 @@ class Gallery:
                     new += 1
                 elif owner != name:
                     raise records.taken(photo, owner=owner, name=name)
-            mean_template(self._vectors(connection, _people.c.id == person)[1])
         return new
 
     def people(self) -> list[Person]:
         """Everybody in the gallery, by name, the expired among them."""
         query = (
             sql.select(
-                *(_people.c[key] for key in ("name", "consent", "retention_until", "created")),
+                *(_people.c[key] for key in ("name", "consent", "created")),
+                _until.label("retention_until"),
                 sql.func.count(_photographs.c.id).label("photographs"),
             )
             .outerjoin(_photographs)
@@ -191,26 +180,28 @@ class Gallery:
             .order_by(_people.c.name)
         )
         with self._reading() as connection:
-            return [Person(**row) for row in connection.execute(query).mappings()]
+            found = connection.execute(query).mappings().all()
+        return [records.to_person(row, self.path) for row in found]
 
-    def identities(
-        self, *, today: date | None = None
-    ) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-        """One template a person, for matching: (names, unit rows (G, D)), sorted by name.
+    def embeddings(self, *, today: date | None = None) -> Embeddings:
+        """Every photograph that may be matched, by name, then in the order they were added.
 
         The expired of `today` (the UTC day by default) are left out; `expired` names them.
         """
         with self._reading() as connection:
-            owners, rows = self._vectors(connection, _kept(today))
-        groups = group_rows(owners)
-        templates = [mean_template(rows[group]) for group in groups.values()]
-        return tuple(groups), np.array(templates, np.float32).reshape(-1, self.dimension)
+            gone = _expired(connection, self.path, today)
+            return self._vectors(connection, _people.c.name.not_in(gone))
+
+    def embeddings_of(self, name: str) -> Embeddings:
+        """A person's photographs, in the order they were added, expired or not."""
+        with self._reading() as connection:
+            person = self._require(connection, name)
+            return self._vectors(connection, _people.c.id == person)
 
     def expired(self, *, today: date | None = None) -> tuple[str, ...]:
         """Names of those whose retention date has passed, sorted. They are never matched."""
-        query = sql.select(_people.c.name).where(~_kept(today)).order_by(_people.c.name)
         with self._reading() as connection:
-            return tuple(connection.execute(query).scalars())
+            return _expired(connection, self.path, today)
 
     def set_consent(self, name: str, *, consent: str, retention_until: date | None) -> None:
         """Replace note and retention date (None: no limit); NotFound if there is no `name`."""
@@ -224,40 +215,34 @@ class Gallery:
 
         Raises:
             NotFound: nobody has this name.
-            GalleryLocked: another process is reading; the person is gone, but `wipe` must
-                be called once it has closed the gallery.
+            GalleryLocked: somebody reads: the person is gone, the file not yet wiped.
         """
-        with self._writing() as connection:
-            person = self._require(connection, name)
-            connection.execute(sql.delete(_people).where(_people.c.id == person))
-        self.wipe()
+        try:
+            with self._writing() as connection:
+                person = self._require(connection, name)
+                self._forget(connection, _people.c.id == person)
+        except NotFound:
+            self._wipe()  # perhaps asked a second time
+            raise
+        self._wipe((name,))
 
     def purge_expired(self, *, today: date | None = None) -> tuple[str, ...]:
         """Forget everybody whose retention date has passed, as `delete` does; their names."""
         with self._writing() as connection:
-            removed = sql.delete(_people).where(~_kept(today)).returning(_people.c.name)
-            names = tuple(sorted(connection.execute(removed).scalars()))
-        if names:
-            self.wipe()
+            if names := _expired(connection, self.path, today):
+                self._forget(connection, _people.c.name.in_(names))
+        self._wipe(names)
         return names
 
     def wipe(self) -> None:
         """Rewrite the file without its freed pages and empty the log; GalleryLocked if in use."""
-        try:
-            with self._reading() as connection:
-                connection.exec_driver_sql("VACUUM")
-                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
-        except GalleryLocked:
-            busy = True
-        if busy:
-            raise records.not_wiped(self.path)
+        with self._writing() as connection:
+            connection.exec_driver_sql(_MARK)
+        self._wipe()
 
     def close(self) -> None:
         """Close the file."""
         self._engine.dispose()
-
-    def __enter__(self) -> Gallery:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -272,6 +257,24 @@ class Gallery:
         with self._reading() as connection, _transaction(connection):
             yield connection
 
+    def _forget(self, connection: sql.Connection, which: sql.ColumnElement[bool]) -> None:
+        connection.execute(sql.delete(_people).where(which))
+        connection.exec_driver_sql(_MARK)
+
+    def _wipe(self, names: Sequence[str] = ()) -> None:
+        """Wipe if something deleted is left in the file; `names` says what, in the refusal."""
+        try:
+            with self._reading() as connection:
+                run = connection.exec_driver_sql
+                if not run("PRAGMA user_version").scalar_one():
+                    return
+                run("VACUUM")
+                if run("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one():
+                    raise records.not_wiped(self.path, names=names)
+                run("PRAGMA user_version=0")
+        except GalleryLocked as fault:
+            raise records.not_wiped(self.path, names=names) from fault
+
     def _require(self, connection: sql.Connection, name: str) -> int:
         person = _person_id(connection, records.clean_name(name))
         if person is None:
@@ -279,20 +282,18 @@ class Gallery:
             raise records.nobody(self.path, name=name, names=names)
         return person
 
-    def _vectors(
-        self, connection: sql.Connection, which: sql.ColumnElement[bool]
-    ) -> tuple[list[str], NDArray[np.float32]]:
+    def _vectors(self, connection: sql.Connection, which: sql.ColumnElement[bool]) -> Embeddings:
         query = (
-            sql.select(_people.c.name, _embeddings.c.vector)
+            sql.select(_people.c.name, _photographs.c.source, _embeddings.c.vector)
             .join_from(_people, _photographs)
             .join(_embeddings)
             .where(which)
             .order_by(_people.c.name, _photographs.c.id)
         )
         found = connection.execute(query).all()
-        blobs = [row.vector for row in found]
-        rows = records.from_blobs(blobs, self.path, dimension=self.dimension)
-        return [row.name for row in found], rows
+        names, sources, blobs = zip(*found, strict=True) if found else ((), (), ())
+        rows = records.from_blobs(blobs, self.path, dimension=self.made["dimension"])
+        return Embeddings(names, sources, rows)
 
 
 def _engine(path: Path, busy_timeout_s: float) -> sql.Engine:
@@ -336,8 +337,8 @@ def _plain_errors(path: Path) -> Iterator[None]:
 
 def _opened(
     path: Path, busy_timeout_s: float, asked: dict[str, Any] | None, *, create: bool
-) -> tuple[sql.Engine, dict[str, Any]]:
-    """A checked gallery and its row of meta; made from `asked` if there is none and `create`."""
+) -> Gallery:
+    """A checked gallery; made from `asked` if there is none and `create`."""
     if not path.exists():
         records.make_file(path, create=create)
     engine = _engine(path, busy_timeout_s)
@@ -353,7 +354,7 @@ def _opened(
             has_meta = sql.inspect(connection).has_table("meta")
             made = connection.execute(sql.select(_meta)).mappings().all() if has_meta else []
         records.check_made_with(path, found=made, asked=asked, schema=SCHEMA)
-        return engine, dict(made[0])
+        return Gallery(path, engine, dict(made[0]))
     except BaseException:
         engine.dispose()
         raise
@@ -368,14 +369,14 @@ def _create(connection: sql.Connection, asked: dict[str, Any]) -> None:
             connection.execute(_meta.insert().values(row))
 
 
-def _kept(today: date | None) -> sql.ColumnElement[bool]:
-    until = _people.c.retention_until
-    return sql.or_(until.is_(None), until >= (today or records.today()))
+def _expired(connection: sql.Connection, path: Path, today: date | None) -> tuple[str, ...]:
+    query = sql.select(_people.c.name, _until).where(_until.is_not(None)).order_by(_people.c.name)
+    last_days = [(name, records.to_day(text, path)) for name, text in connection.execute(query)]
+    return tuple(name for name, day in last_days if day < (today or records.today()))
 
 
 def _person_id(connection: sql.Connection, name: str) -> int | None:
-    query = sql.select(_people.c.id).where(_people.c.name == name)
-    return connection.execute(query).scalar_one_or_none()
+    return connection.scalar(sql.select(_people.c.id).where(_people.c.name == name))
 
 
 def _insert_person(connection: sql.Connection, name: str) -> int:
@@ -385,9 +386,8 @@ def _insert_person(connection: sql.Connection, name: str) -> int:
 
 
 def _owner(connection: sql.Connection, photo: Photograph) -> str | None:
-    owners = sql.select(_people.c.name).join(_photographs)
-    mine = owners.where(_photographs.c.sha256 == photo.sha256)
-    return connection.execute(mine).scalar_one_or_none()
+    same = _photographs.c.sha256 == photo.sha256
+    return connection.scalar(sql.select(_people.c.name).join(_photographs).where(same))
 
 
 def _insert_photograph(

@@ -101,16 +101,6 @@ def xywh_to_xyxy(boxes: Floats) -> Floats:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
-def xyxy_to_xywh(boxes: Floats) -> Floats:
-    """Two corners (N, 4) to corner, width and height (N, 4).
-
-    Raises:
-        BadArray: `boxes` does not have shape (N, 4).
-    """
-    _columns("boxes", boxes)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
 def _columns(name: str, boxes: Floats) -> tuple[NDArray[np.float64], ...]:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise BadArray(f"{name} must have shape (N, 4); got shape {boxes.shape}")

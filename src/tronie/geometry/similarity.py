@@ -88,23 +88,6 @@ def apply_affine(points: Floats, matrices: Floats) -> NDArray[np.float64]:
     return np.asarray(turned + matrices[..., None, :, 2], np.float64)
 
 
-def invert_affine(matrices: Floats) -> NDArray[np.float64]:
-    """Matrices (..., 2, 3) that undo `matrices` (..., 2, 3).
-
-    Raises:
-        BadArray: the shape is another, or a matrix flattens the plane and cannot be undone.
-    """
-    _expect_matrices(matrices)
-    m = matrices.astype(np.float64)
-    a, b, c, d = m[..., 0, 0], m[..., 0, 1], m[..., 1, 0], m[..., 1, 1]
-    determinant = a * d - b * c
-    if not (np.isfinite(m).all() and (determinant != 0).all()):
-        raise BadArray("a matrix that is not finite, or has determinant 0, cannot be inverted")
-    linear = np.stack([np.stack([d, -b], axis=-1), np.stack([-c, a], axis=-1)], axis=-2)
-    linear = linear / determinant[..., None, None]
-    return np.concatenate([linear, -linear @ m[..., 2:]], axis=-1)
-
-
 def _complex(points: Floats) -> NDArray[np.complex128]:
     exact = points.astype(np.float64)
     return np.asarray(exact[..., 0] + 1j * exact[..., 1])

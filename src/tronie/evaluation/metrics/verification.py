@@ -108,19 +108,6 @@ def exact_rate(far: float | Fraction) -> Fraction:
     return rate
 
 
-def far_at_threshold(impostor: NDArray[np.floating], threshold: float) -> Rate:
-    """Impostor pairs accepted at `score >= threshold`, of all impostor pairs.
-
-    Args:
-        impostor: Scores of different-identity pairs, shape (N,), finite.
-
-    Raises:
-        BadArray: `impostor` is not one-dimensional, or holds NaN or infinity.
-        NotEnoughData: there are no pairs.
-    """
-    return _accepted("impostor", impostor, threshold)
-
-
 def tar_at_threshold(genuine: NDArray[np.floating], threshold: float) -> Rate:
     """Genuine pairs accepted at `score >= threshold`, of all genuine pairs.
 

@@ -29,8 +29,8 @@ PAIRS = {
 
 
 def block() -> str:
-    """Both tables, in Markdown."""
-    return "\n".join([BEGIN, "", *_accuracy(), "", *_speed(), "", END])
+    """The tables, in Markdown."""
+    return "\n".join([BEGIN, "", *_accuracy(), "", *_speed(), "", *_alignment(), "", END])
 
 
 def main() -> int:
@@ -86,6 +86,18 @@ def _speed() -> list[str]:
             f"| {float(row['images_per_s']):.1f} |"
         )
     return lines
+
+
+def _alignment() -> list[str]:
+    rows = list(csv.DictReader((HERE / "speed" / "alignment.csv").open(encoding="utf-8")))
+    ours = [
+        row for row in rows if row["what"] == "aligned_crops" and row["date"] == rows[-1]["date"]
+    ]
+    told = ", ".join(f"{int(row['crops_per_s']):,} in batches of {row['faces']}" for row in ours)
+    return [
+        f"Aligned crops a second on one core (`benchmarks/speed/alignment.py`, {ours[0]['date'][:10]},"
+        f" {ours[0]['commit'][:8]}): {told}."
+    ]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 from tronie.evaluation.report import Report
 from working_tree import REPOSITORY
 
+CARDS = sorted((REPOSITORY / "src").rglob("*.calibration.json"))
+SPEEDS = sorted((REPOSITORY / "benchmarks" / "speed").glob("*.csv"))
 REPORTS = sorted((REPOSITORY / "benchmarks" / "accuracy").glob("*.json"))
 
 
@@ -30,3 +33,17 @@ def test_a_kept_report_reads_back_and_names_its_commit(path):
 @pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.name)
 def test_a_kept_report_names_no_folder_of_the_machine(path):
     assert "/" not in json.dumps(json.loads(path.read_text("utf-8"))["provenance"]["inputs"])
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.name)
+def test_a_shipped_card_was_measured_on_a_commit_without_changes(path):
+    made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
+    assert made["commit"]
+    assert made["dirty"] is False
+
+
+@pytest.mark.parametrize("path", SPEEDS, ids=lambda path: path.name)
+def test_speeds_were_measured_on_a_commit_without_changes(path):
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    assert rows
+    assert all(row["commit"] and row["dirty"] == "False" for row in rows)

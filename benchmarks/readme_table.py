@@ -95,8 +95,8 @@ def _alignment() -> list[str]:
     ]
     told = ", ".join(f"{int(row['crops_per_s']):,} in batches of {row['faces']}" for row in ours)
     return [
-        f"Aligned crops a second on one core (`benchmarks/speed/alignment.py`, {ours[0]['date'][:10]},"
-        f" {ours[0]['commit'][:8]}): {told}."
+        f"Aligned crops a second on one core (`benchmarks/speed/alignment.py`,"
+        f" {ours[0]['date'][:10]}, {ours[0]['commit'][:8]}): {told}."
     ]
 
 

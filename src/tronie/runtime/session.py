@@ -284,6 +284,8 @@ def _open_openvino(data: bytes, device: str, precision: str, *, threads: int, st
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
         "NUM_STREAMS": str(max(1, streams)),
         "INFERENCE_NUM_THREADS": str(threads),
+        # Detector and recognizer run at once: pinned, both would sit on the same core.
+        "ENABLE_CPU_PINNING": "NO",
     }
     free_batch = core.read_model(data).inputs[0].partial_shape[0].is_dynamic
     compiled: dict[tuple[int, ...], Any] = {}

@@ -57,7 +57,7 @@ def cli() -> Callable[..., Ran]:
             env=environment(),
             input=stdin,
             capture_output=True,
-            timeout=1200,
+            timeout=1800,
         )
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 

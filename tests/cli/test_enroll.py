@@ -287,6 +287,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_whole_people_and_can_be_repeated(cli_here, toy, tmp_path):
     people = tmp_path / "people"
     for person in range(40):

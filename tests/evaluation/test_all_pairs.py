@@ -93,6 +93,7 @@ def matrices(draw):
     return normalize(rows)[0], np.array(people)
 
 
+@pytest.mark.slow
 @given(matrices(), st.sampled_from([0.9, 0.5, 0.1, 1 / 3]), st.booleans())
 @settings(max_examples=80, deadline=None)
 def test_small_matrices_full_of_ties(matrix, far, counted):

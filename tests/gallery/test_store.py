@@ -285,6 +285,7 @@ KILLED = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statement", [2, 80])
 def test_a_process_killed_while_adding_loses_nothing_and_leaves_nothing_half_written(
     path, statement

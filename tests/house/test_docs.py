@@ -34,7 +34,7 @@ def named(path: Path) -> str:
 
 
 def runnable() -> list[object]:
-    marks = {True: [pytest.mark.network], False: []}
+    marks = {True: [pytest.mark.slow, pytest.mark.network], False: [pytest.mark.slow]}
     return [pytest.param(p, id=named(p), marks=marks[pages.needs_network(p)]) for p in PAGES]
 
 

@@ -95,6 +95,7 @@ def test_truncations(data, part):
     survives(data[: int(len(data) * part)])
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(
     st.sampled_from(FILES),

@@ -108,6 +108,7 @@ def test_the_contract_decides_the_pixels(embedder_file):
     np.testing.assert_allclose(got, toy_by_hand(raw), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.onnx
 def test_the_default_recognizer_gives_the_same_rows_in_every_batch(default_pair):
     file = zoo.find(default_pair[1])

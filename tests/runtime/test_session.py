@@ -69,6 +69,7 @@ def test_two_threads_times_100_images_equal_the_serial_result_to_the_bit(engine,
             assert all(np.array_equal(a, b) for a, b in zip(serial, results, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.onnx
 @pytest.mark.parametrize(("which", "side", "times"), [(0, 160, 100), (1, 112, 100)])
 def test_the_default_pair_is_thread_safe_to_the_bit(which, side, times, default_pair):
@@ -338,6 +339,7 @@ for thread in threads:
 """
 
 
+@pytest.mark.slow
 def test_the_first_runs_of_openvino_may_come_from_four_threads_at_once(tmp_path):
     pytest.importorskip("openvino")
     model = toy_embedder(tmp_path / "embeds.onnx")

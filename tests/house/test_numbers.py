@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tronie.evaluation.report import Report
+from tronie.runtime import zoo
 from working_tree import REPOSITORY
 
 CARDS = sorted((REPOSITORY / "src").rglob("*.calibration.json"))
@@ -47,3 +48,12 @@ def test_speeds_were_measured_on_a_commit_without_changes(path):
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     assert rows
     assert all(row["commit"] and row["dirty"] == "False" for row in rows)
+
+
+@pytest.mark.parametrize("entry", zoo.catalog_entries(), ids=lambda entry: entry.name)
+def test_an_accuracy_in_the_zoo_is_that_of_its_report(entry):
+    for row in entry.accuracy:
+        report = Report.from_json((REPOSITORY / row["report"]).read_text(encoding="utf-8"))
+        name = next((n for n in ("easy", "medium", "hard") if n in row["protocol"]), "accuracy")
+        assert row["value"] == pytest.approx(report.values[name].value, abs=5e-7)
+        assert entry.sha256 in report.provenance.inputs.values()

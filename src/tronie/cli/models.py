@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -191,6 +191,12 @@ def _tell_registered(told: dict[str, Any], *, json: bool) -> None:
     _tell_card(card, where)
 
 
+def _measured(row: Mapping[str, Any]) -> str:
+    """One accuracy of an entry: what was measured, with what, and how far it spreads."""
+    spread = f" +- {row['std']}" if "std" in row else ""
+    return f"{row['protocol']}: {row['value']}{spread} ({row['with']})"
+
+
 def _card_in_force(name: str) -> tuple[Calibration | None, str]:
     """The card that counts for a model, and where it comes from in words."""
     if zoo.is_here(name):
@@ -221,10 +227,7 @@ def _tell_entry(entry: zoo.Entry, card: Calibration | None, where: str) -> None:
             f"(pixel - {list(takes.mean)}) / {list(takes.std)}",
         ),
         ("here", _where(entry)),
-        *(
-            ("measured", f"{row['protocol']}: {row['value']} +- {row['std']} ({row['with']})")
-            for row in entry.accuracy
-        ),
+        *(("measured", _measured(row)) for row in entry.accuracy),
     )
     _tell_card(card, where)
 

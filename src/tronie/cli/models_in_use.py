@@ -39,6 +39,16 @@ class Chosen:
     max_yaw: float = 180.0
     min_norm: float = 0.0
 
+    @property
+    def engine_options(self) -> EngineOptions:
+        """How both models are run."""
+        return EngineOptions(
+            engine=self.engine,
+            device=self.device,
+            threads=self.threads,
+            precision=self.precision,
+        )
+
 
 def open_analyzer(chosen: Chosen) -> FaceAnalyzer:
     """Open the models, and say on stderr what is fetched and what had to be assumed."""
@@ -49,12 +59,7 @@ def open_analyzer(chosen: Chosen) -> FaceAnalyzer:
     analyzer = FaceAnalyzer(
         chosen.detector,
         chosen.model,
-        options=EngineOptions(
-            engine=chosen.engine,
-            device=chosen.device,
-            threads=chosen.threads,
-            precision=chosen.precision,
-        ),
+        options=chosen.engine_options,
         policy=chosen.policy,
         gate=QualityGate(
             min_size_px=chosen.min_size,
@@ -74,13 +79,7 @@ def open_analyzer(chosen: Chosen) -> FaceAnalyzer:
 def open_detector(chosen: Chosen, *, nms_threshold: float) -> tuple[Detector, str]:
     """Open the detector alone, and tell its SHA-256."""
     file = zoo.find(chosen.detector, say=say)
-    settings = EngineOptions(
-        engine=chosen.engine,
-        device=chosen.device,
-        threads=chosen.threads,
-        precision=chosen.precision,
-    )
-    session, contract = zoo.open_model(file, settings, kind="detector")
+    session, contract = zoo.open_model(file, chosen.engine_options, kind="detector")
     for words in contract.assumed:
         say(f"assumed: {words}")
     detector = Detector(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 
 import toys
 from cli.toy_models import Toy, write_contract, write_detector
@@ -14,6 +15,22 @@ from tronie.cli.main import main
 
 PEOPLE, SHOTS = 80, 2
 """80 people twice: 12 640 pairs of two people, enough to measure one false match in 10 000."""
+
+
+LFW_PAIRS = """2\t3
+person_0\t1\t2
+person_1\t1\t2
+person_2\t1\t2
+person_0\t1\tperson_1\t1
+person_1\t2\tperson_2\t1
+person_2\t2\tperson_0\t2
+person_3\t1\t2
+person_4\t1\t2
+person_5\t1\t2
+person_3\t1\tperson_4\t1
+person_4\t2\tperson_5\t1
+person_5\t2\tperson_3\t2
+"""
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +45,19 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     words = ["models", "calibrate", str(made.model), "--detector", str(made.detector)]
     assert main([*words, "--data", str(made.people), "--out", str(card)]) == 0
     return made
+
+
+@pytest.fixture
+def lfw(tmp_path, toy):
+    """Two folds of three pairs of each kind, unpacked."""
+    data = tmp_path / "lfw"
+    for person in range(6):
+        (data / f"person_{person}").mkdir(parents=True)
+        for shot in range(2):
+            photo = data / f"person_{person}" / f"person_{person}_{shot + 1:04d}.jpg"
+            Image.open(toy.photo(21 + person, shot)).save(photo, quality=95)
+    (data / "pairs.txt").write_text(LFW_PAIRS)
+    return data
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import shutil
 import zipfile
 from contextlib import contextmanager
@@ -14,36 +13,8 @@ from scipy.io import savemat
 
 from cli.toy_models import write_detector
 from tronie.cli import evaluate as evaluate_file
+from tronie.evaluation.protocols import lfw_all
 from tronie.evaluation.report import Report
-from tronie.geometry.hypersphere import normalize
-
-PAIRS = """2\t3
-person_0\t1\t2
-person_1\t1\t2
-person_2\t1\t2
-person_0\t1\tperson_1\t1
-person_1\t2\tperson_2\t1
-person_2\t2\tperson_0\t2
-person_3\t1\t2
-person_4\t1\t2
-person_5\t1\t2
-person_3\t1\tperson_4\t1
-person_4\t2\tperson_5\t1
-person_5\t2\tperson_3\t2
-"""
-
-
-@pytest.fixture
-def lfw(tmp_path, toy):
-    """Two folds of three pairs of each kind, unpacked."""
-    data = tmp_path / "lfw"
-    for person in range(6):
-        (data / f"person_{person}").mkdir(parents=True)
-        for shot in range(2):
-            photo = data / f"person_{person}" / f"person_{person}_{shot + 1:04d}.jpg"
-            Image.open(toy.photo(21 + person, shot)).save(photo, quality=95)
-    (data / "pairs.txt").write_text(PAIRS)
-    return data
 
 
 def test_json_begins_with_the_accuracy(cli_here, toy, lfw):
@@ -84,9 +55,10 @@ def test_the_report_can_be_read_back(cli_here, toy, lfw, tmp_path):
 
 def test_as_a_table_each_value_has_its_unit_and_counts(cli_here, toy, lfw):
     out = cli_here("evaluate", "lfw", "--data", lfw, *toy.words).out
-    assert out.splitlines()[0].split() == ["measured", "value", "unit", "counts"]
+    assert out.splitlines()[0].split() == ["measured", "value", "unit", "interval", "counts"]
     row = next(line for line in out.splitlines() if line.startswith("accuracy"))
-    assert row.split() == ["accuracy", "1.00000", "fraction", "12", "of", "12"]
+    assert row.split()[:3] == ["accuracy", "1.00000", "fraction"]
+    assert row.split()[-6:] == ["0.75751", "to", "1.00000", "12", "of", "12"]  # Wilson, 12 of 12
 
 
 def test_photographs_without_a_face_count_as_wrong(cli_here, toy, lfw, tmp_path):
@@ -191,66 +163,6 @@ def test_predictions_on_disk_are_judged_without_a_detector(cli_here, wider, tmp_
     assert ran.json_lines()[0]["hard"] == 1.0
 
 
-@pytest.fixture
-def matrix(tmp_path):
-    """Forty people with five rows each, and the float64 scores of all pairs, sorted out."""
-    random = np.random.default_rng(3)
-    people = np.repeat(np.arange(40), 5)
-    rows = random.normal(size=(40, 16))[people] + 0.9 * random.normal(size=(200, 16))
-    unit = normalize(rows)[0]
-    np.save(tmp_path / "M.npy", unit)
-    np.save(tmp_path / "L.npy", people)
-    scores = unit.astype(np.float64) @ unit.astype(np.float64).T
-    upper = np.triu(np.ones((200, 200), bool), 1)
-    same = people[:, None] == people[None, :]
-    return tmp_path, scores[upper & same], scores[upper & ~same]
-
-
-def test_all_pairs_of_a_matrix_answer_as_a_sorted_list_does(cli_here, matrix):
-    folder, genuine, impostor = matrix
-    ran = cli_here(
-        "evaluate", "pairs", "--features", folder / "M.npy", "--labels", folder / "L.npy",
-        "--far", "1e-2", "--far", "1e-3", "--json",
-    )  # fmt: skip
-    assert ran.code == 0, ran.err
-    loose, tight = ran.json_lines()
-    keys = ["far", "threshold", "tar", "achieved_far", "false_matches", "impostor_pairs"]
-    for point, far in ((loose, 1e-2), (tight, 1e-3)):
-        assert list(point)[:6] == keys
-        allowed = int(far * len(impostor) + 1e-9)
-        refused = np.sort(impostor)[::-1][allowed]
-        assert point["far"] == far
-        assert point["impostor_pairs"] == len(impostor)
-        assert point["genuine_pairs"] == len(genuine) == 400
-        assert point["false_matches"] == allowed
-        assert point["threshold"] == pytest.approx(refused, abs=1e-12)
-        assert point["tar"] == np.count_nonzero(genuine >= point["threshold"]) / 400
-
-
-def test_pairs_for_people_are_a_table_and_the_full_record_a_file(cli_here, matrix, tmp_path):
-    folder, _, impostor = matrix
-    report = tmp_path / "pairs.json"
-    ran = cli_here(
-        "evaluate", "pairs", "--features", folder / "M.npy", "--labels", folder / "L.npy",
-        "--far", "0.01", "--report", report,
-    )  # fmt: skip
-    assert ran.code == 0, ran.err
-    assert "false matches" in ran.out
-    assert f"{len(impostor)} impostor" in ran.err
-    told = jsonlib.loads(report.read_text())
-    assert [point["far"] for point in told["points"]] == [0.01]
-
-
-def test_a_matrix_that_is_not_normalized_is_refused_until_it_is_said(cli_here, matrix):
-    folder, _, _ = matrix
-    np.save(folder / "M.npy", 3 * np.load(folder / "M.npy"))
-    words = ["--features", folder / "M.npy", "--labels", folder / "L.npy", "--far", "0.01"]
-    ran = cli_here("evaluate", "pairs", *words)
-    assert (ran.code, ran.out) == (2, "")
-    assert "length" in ran.err
-    assert cli_here("evaluate", "pairs", *words, "--normalize").code == 0
-
-
 def test_lfw_takes_a_canvas_and_a_least_score(cli_here, toy, lfw):
     words = ["evaluate", "lfw", "--data", lfw, *toy.words, "--json"]
     (usual,) = cli_here(*words).json_lines()
@@ -258,3 +170,15 @@ def test_lfw_takes_a_canvas_and_a_least_score(cli_here, toy, lfw):
     assert usual["contract"] != other["contract"]
     (blind,) = cli_here(*words, "--det-threshold", "0.95").json_lines()
     assert blind["accuracy"] == 0.5  # every pair scores -1: half of them rightly
+
+
+def test_all_pairs_of_lfw_are_compared(cli_here, toy, lfw, monkeypatch):
+    monkeypatch.setattr(lfw_all, "ROW", (0.1,))
+    ran = cli_here("evaluate", "lfw-all", "--data", lfw, *toy.words, "--json")
+    assert ran.code == 0, ran.err
+    (told,) = ran.json_lines()
+    (point,) = told["details"]["points"]
+    photos = point["genuine_pairs"] + point["impostor_pairs"]
+    assert photos in {n * (n - 1) // 2 for n in range(5, 40)}
+    assert told["tar_at_far_0.1"] == point["tar"]
+    assert told["model"] == "toy"

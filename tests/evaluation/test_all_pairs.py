@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 import pairs_oracle
 from tronie.errors import BadArray
-from tronie.evaluation.pairs import all_pairs, bracket, plan
+from tronie.evaluation.pairs import bracket, plan
 from tronie.evaluation.pairs.all_pairs import measure_pairs
 from tronie.evaluation.pairs.pairing import pairing
 from tronie.evaluation.pairs.plan import make_plan
 from tronie.evaluation.pairs.scores import NumpyScreen
+from tronie.evaluation.report_parts import FEW_ERRORS
 from tronie.geometry.hypersphere import normalize
 
 SETS = pairs_oracle.hard_sets()
@@ -178,10 +179,10 @@ def test_few_errors_are_marked_and_intervals_hold_the_rate():
     rows = rng.normal(size=(30, 20))[people] + 1.2 * rng.normal(size=(120, 20))
     result = measure(normalize(rows)[0], pairing(people), fars=(0.01, 0.001))
     loose, tight = result.points
-    assert loose.false_matches >= all_pairs.FEW_ERRORS
-    assert loose.genuine_pairs - loose.accepted >= all_pairs.FEW_ERRORS
+    assert loose.false_matches >= FEW_ERRORS
+    assert loose.genuine_pairs - loose.accepted >= FEW_ERRORS
     assert not loose.few_errors
-    assert tight.false_matches < all_pairs.FEW_ERRORS
+    assert tight.false_matches < FEW_ERRORS
     assert tight.few_errors
     for point in result.points:
         assert point.far_interval.low <= point.achieved_far <= point.far_interval.high

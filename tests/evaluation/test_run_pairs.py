@@ -14,6 +14,7 @@ import pytest
 import pairs_oracle
 from tronie.errors import BadArray, BadFile, BadInput, NotEnoughData, NotFound
 from tronie.evaluation.pairs import plan
+from tronie.evaluation.report import Report
 from tronie.evaluation.run_pairs import people_of, prepare_pairs, read_labels
 from tronie.geometry.hypersphere import normalize
 from working_tree import environment
@@ -111,7 +112,7 @@ def test_rows_of_any_length_are_normalized_only_when_that_is_said(files):
     whole = measured(files).run().to_dict()["points"]
     rows = np.load(files / "M.npy").astype(np.float64)
     np.save(files / "M.npy", rows * np.linspace(1, 30, 120)[:, None])
-    with pytest.raises(BadArray, match="features must be float32"):
+    with pytest.raises(BadFile, match="holds float64; features are little-endian float32"):
         measured(files)
     np.save(files / "M.npy", (rows * np.linspace(2, 30, 120)[:, None]).astype(np.float32))
     with pytest.raises(BadArray, match=r"features has length 2, .* normalize"):
@@ -126,6 +127,7 @@ import sys
 from pathlib import Path
 from tronie.evaluation.pairs import plan
 from tronie.evaluation.pairs.scores import NumpyScreen
+from tronie.evaluation.report import Report
 from tronie.evaluation.run_pairs import prepare_pairs
 plan.LOOSE_FAR, plan.LOOSE_KEPT_AT_MOST = 0.01, 0
 NumpyScreen.panel_rows = NumpyScreen.tile_rows = 16
@@ -194,10 +196,10 @@ def cut(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "error", "message"),
     [
-        (lambda f: (f / "M.npy").unlink(), NotFound, "there is no file .*M.npy"),
+        (lambda f: (f / "M.npy").unlink(), NotFound, "there is no feature file .*M.npy"),
         (lambda f: (f / "L.npy").unlink(), NotFound, "there is no file .*L.npy"),
-        (lambda f: cut(f / "M.npy"), BadFile, "M.npy is no .npy that can be read"),
-        (lambda f: (f / "M.npy").write_bytes(b"PK\3\4"), BadFile, "M.npy is no .npy; give one"),
+        (lambda f: cut(f / "M.npy"), BadFile, "M.npy announces 120 rows of 24 float32"),
+        (lambda f: (f / "M.npy").write_bytes(b"PK\3\4"), BadFile, "M.npy has 4 bytes, too few"),
         (lambda f: np.save(f / "L.npy", np.arange(119)), BadArray, "120 rows and .* 119 labels"),
         (lambda f: np.save(f / "L.npy", np.ones(120)), BadFile, "one whole number or string a row"),
         (lambda f: np.save(f / "L.npy", np.ones((120, 2), int)), BadFile, r"shape \(120, 2\)"),
@@ -238,5 +240,38 @@ def test_other_arguments_are_refused(files):
     with pytest.raises(NotFound, match="there is no file"):
         read_labels(files / "no.txt")
     np.save(files / "M.npy", np.ones(5))
-    with pytest.raises(BadArray, match=r"features must be floats of shape \(N, D\)"):
+    with pytest.raises(BadFile, match="holds float64; features are little-endian float32"):
         measured(files, lengths="any")
+
+
+def test_the_report_reads_back_and_says_what_the_json_says(files):
+    outcome = measured(files, worst=4, missed=3).run(sample_pairs=500)
+    told, report = outcome.to_dict(), outcome.report()
+    assert Report.from_json(report.to_json()) == report
+    for point, same in zip(report.details.points, told["points"], strict=True):
+        assert point.to_dict() == {k: v for k, v in same.items() if not k.startswith("most_")}
+        assert report.values[f"tar_at_far_{point.far:g}"].value == point.tar
+    shown = [(p.kind, p.score, list(p.rows)) for p in report.details.pairs]
+    assert shown == [("impostor", p["score"], p["rows"]) for p in told["worst_impostors"]] + [
+        ("genuine", p["score"], p["rows"]) for p in told["lowest_genuine"]
+    ]
+
+
+def test_groups_are_compared_where_they_are_named(files):
+    names = np.where(np.load(files / "L.npy") % 2 == 0, "even", "odd")
+    np.save(files / "G.npy", names)
+    outcome = measured(files, groups=files / "G.npy").run()
+    assert [one["far"] for one in outcome.to_dict()["groups"]] == list(FARS)
+    assert {rate.group for rate in outcome.report().details.groups[0].rates} == {"even", "odd"}
+    assert "groups" in outcome.provenance.inputs
+
+
+def test_a_loose_far_can_be_sampled_and_says_so(files):
+    outcome = measured(files, sampled_from=0.01).run(sample_pairs=4000)
+    loose, tight = outcome.report().details.points
+    exact = measured(files).run().report().details.points
+    assert loose.sampled
+    assert loose.impostor_pairs == 4000
+    assert not tight.sampled
+    assert tight == exact[1]
+    assert loose.tar_interval.low <= exact[0].tar <= loose.tar_interval.high

@@ -15,7 +15,7 @@ from tronie.errors import TronieError
 from tronie.images.threads import set_opencv_threads
 from tronie.runtime import zoo
 from tronie.runtime.detector import Detector
-from tronie.runtime.embedder import BATCH_SIZE
+from tronie.runtime.embedder import BATCH_SIZE, Embedder
 from tronie.runtime.pipeline import FaceAnalyzer, QualityGate
 from tronie.runtime.session import EngineOptions
 
@@ -90,6 +90,19 @@ def open_detector(chosen: Chosen, *, nms_threshold: float) -> tuple[Detector, st
         nms_threshold=nms_threshold,
     )
     return detector, file.sha256
+
+
+def open_embedder(chosen: Chosen) -> tuple[Embedder, str]:
+    """Open the recognizer alone, for crops that are aligned already, and tell its SHA-256."""
+    assert chosen.model is not None
+    file = zoo.find(chosen.model, say=say)
+    session, contract = zoo.open_model(file, chosen.engine_options, kind="embedder")
+    for words in contract.assumed:
+        say(f"assumed: {words}")
+    embedder = Embedder(
+        session, contract, flip=chosen.flip, batch_size=chosen.batch_size or BATCH_SIZE
+    )
+    return embedder, file.sha256
 
 
 def embed_one_each(

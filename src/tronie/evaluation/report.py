@@ -3,6 +3,7 @@
     {"report": "lfw", "version": "...",
      "values": {"accuracy": {"value": 0.9932, "unit": "fraction", "count": 5959, "total": 6000,
                              "interval": {"low": ..., "high": ..., "method": ..., ...}}},
+     "details": {"points": [...], "curves": [...], ...},     see `report_parts`; where there are any
      "notes": ["..."], "provenance": {...}}
 
 Rates are fractions in [0, 1]; the percent sign is the business of whoever prints them.
@@ -13,14 +14,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tronie.errors import BadFile, BadInput
 from tronie.evaluation.metrics.intervals import Interval
+from tronie.evaluation.report_parts import Details
 from tronie.provenance import Provenance
 
-_TAKEN = frozenset({"report", "version", "counts", "intervals", "notes", "provenance"})
+_TAKEN = frozenset({"report", "version", "counts", "intervals", "details", "notes", "provenance"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,8 @@ class Report:
     version: str
     """Of the protocol's rules: two reports compare only when it is equal."""
     values: Mapping[str, Value]
+    details: Details = field(default_factory=Details)
+    """Operating points, curves, histograms, groups and pairs, where the protocol has them."""
     notes: tuple[str, ...] = ()
     """One sentence each: what a reader must know before quoting a value."""
     provenance: Provenance | None = None
@@ -94,19 +98,23 @@ class Report:
             for key, value in self.values.items()
             if value.interval is not None
         }
+        if details := self.details.to_dict():
+            flat["details"] = details
         flat["notes"] = list(self.notes)
         flat["provenance"] = None if self.provenance is None else self.provenance.to_dict()
         return flat
 
     def to_json(self) -> str:
         """The full form, which `from_json` reads back to an equal Report."""
-        record = {
+        record: dict[str, Any] = {
             "report": self.name,
             "version": self.version,
             "values": {key: value.to_dict() for key, value in self.values.items()},
-            "notes": list(self.notes),
-            "provenance": None if self.provenance is None else self.provenance.to_dict(),
         }
+        if details := self.details.to_dict():
+            record["details"] = details
+        record["notes"] = list(self.notes)
+        record["provenance"] = None if self.provenance is None else self.provenance.to_dict()
         return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @staticmethod
@@ -123,6 +131,7 @@ class Report:
                 name=record["report"],
                 version=record["version"],
                 values={key: _value(entry) for key, entry in record["values"].items()},
+                details=Details.from_dict(record.get("details", {})),
                 notes=tuple(record["notes"]),
                 provenance=None if made is None else Provenance.from_dict(made),
             )

@@ -4,10 +4,11 @@
     prepared.plan.describe()                  # what will run and how long it takes
     prepared.run(checkpoint=...).to_dict()
 
-The matrix is float32 (N, D) and stays on disk, memory-mapped. Its rows have length 1, or it is
-said that they do not: then they are normalized in float64 and rounded to float32 once, in
-memory, and those are the rows that are compared. Labels are an .npy of whole numbers or
-strings, or a text file of one label a line; the label -1 is a distractor.
+The matrix is float32 (N, D), an .npy or in the form of four int32 and its rows, and stays on
+disk, memory-mapped. Its rows have length 1, or it is said that they do not: then they are
+normalized in float64 and rounded to float32 once, in memory, and those are the rows that are
+compared. Labels are an .npy of whole numbers or strings, or a text file of one label a line; the
+label -1 is a distractor.
 
 The screens are handed in, since this floor knows no engine; without any, NumPy's product runs.
 """
@@ -23,25 +24,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tronie.errors import BadArray, BadFile, BadInput, NotFound
+from tronie.errors import BadArray, BadFile, NotFound
 from tronie.evaluation.pairs.all_pairs import (
-    FEW_ERRORS,
-    PairsPoint,
     PairsResult,
     ScoredPair,
     measure_pairs,
 )
+from tronie.evaluation.pairs.details import by_label, details_of, groups_of
 from tronie.evaluation.pairs.pairing import DISTRACTOR, Pairing, pairing
 from tronie.evaluation.pairs.plan import Plan, make_plan
+from tronie.evaluation.pairs.points import PairsPoint
 from tronie.evaluation.pairs.scores import (
     NumpyScreen,
     Rows,
     Screen,
-    check_rows,
     screen_error,
 )
-from tronie.evaluation.pairs.sweep import CHECKPOINT_EVERY_S, Progress
-from tronie.geometry.hypersphere import normalize
+from tronie.evaluation.pairs.sweep import CHECKPOINT_EVERY_S, Progress, Spread
+from tronie.evaluation.report import Report, Value
+from tronie.evaluation.stored_rows import open_stored_rows
 from tronie.provenance import Provenance, provenance
 
 VERSION = "1"
@@ -50,8 +51,6 @@ VERSION = "1"
 Screens = Callable[[int, float], Sequence[Screen]]
 """From D, and the error of a float32 product of two rows, to what this machine can run."""
 
-_NORMALIZED_AT_ONCE = 8192
-_SUBJECTS_SHOWN = 20
 _NPY = b"\x93NUMPY"
 
 
@@ -62,12 +61,41 @@ class PairsOutcome:
     result: PairsResult
     labels: NDArray[Any]
     """(N,), as in the file."""
+    chosen: Pairing
+    groups: NDArray[Any] | None
+    """(N,), where groups are to be compared."""
     dimension: int
     provenance: Provenance
 
+    def report(self) -> Report:
+        """A Report whose details hold the points, the curve, histograms, groups and pairs."""
+        values: dict[str, Value] = {}
+        for point in self.result.points:
+            values[f"tar_at_far_{point.far:g}"] = Value(
+                value=point.tar,
+                unit="fraction",
+                count=point.accepted,
+                total=point.genuine_pairs,
+                interval=point.tar_interval,
+            )
+        values["rows"] = Value(value=len(self.labels), unit="rows")
+        values["dimension"] = Value(value=self.dimension, unit="numbers")
+        return Report(
+            name="pairs",
+            version=VERSION,
+            values=values,
+            details=details_of(self.result, self.chosen, self.labels, groups=self.groups),
+            notes=(
+                "pairs are unordered, each counted once",
+                f"searched with {self.result.screen}, which has no part in the numbers",
+                *self.result.notes,
+            ),
+            provenance=self.provenance,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary, ready for JSON; one entry of "points" for each FAR, falling."""
-        return {
+        told: dict[str, Any] = {
             "report": "pairs",
             "version": VERSION,
             "points": [self._point(point) for point in self.result.points],
@@ -81,43 +109,17 @@ class PairsOutcome:
             "notes": list(self.result.notes),
             "provenance": self.provenance.to_dict(),
         }
-
-    def _point(self, point: PairsPoint) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "far": point.far,
-            "threshold": point.threshold,
-            "tar": point.tar,
-            "achieved_far": point.achieved_far,
-            "false_matches": point.false_matches,
-            "impostor_pairs": point.impostor_pairs,
-            "accepted": point.accepted,
-            "genuine_pairs": point.genuine_pairs,
-            "few_errors": point.few_errors,
-        }
-        for name, interval in (
-            ("far_interval", point.far_interval),
-            ("tar_interval", point.tar_interval),
-        ):
-            told[name] = None if interval is None else interval.to_dict()
-        if point.few_errors:
-            misses = point.genuine_pairs - point.accepted
-            told["note"] = (
-                f"rests on {point.false_matches} false matches and {misses} misses; "
-                f"below {FEW_ERRORS} a rate is rough"
-            )
-        told["most_false_matches"] = self._subjects(point.false_matches_of_row)
-        told["most_misses"] = self._subjects(point.misses_of_row)
+        if self.groups is not None:
+            compared = groups_of(self.result, self.chosen, self.groups)
+            told["groups"] = [groups.to_dict() for groups in compared]
         return told
 
-    def _subjects(self, of_row: NDArray[np.int64]) -> list[dict[str, Any]]:
-        """The labels whose rows take part in most errors."""
-        names, at = np.unique(self.labels, return_inverse=True)
-        sums = np.zeros(len(names), np.int64)
-        np.add.at(sums, at, of_row)
-        most = np.lexsort((np.arange(len(sums)), -sums))[:_SUBJECTS_SHOWN]
-        return [
-            {"label": names[n].item(), "in_pairs": int(sums[n])} for n in most.tolist() if sums[n]
-        ]
+    def _point(self, point: PairsPoint) -> dict[str, Any]:
+        told = point.operating_point().to_dict()
+        if point.false_matches_of_row is not None:
+            told["most_false_matches"] = by_label(self.labels, point.false_matches_of_row)
+        told["most_misses"] = by_label(self.labels, point.misses_of_row)
+        return told
 
     def _pair(self, pair: ScoredPair) -> dict[str, Any]:
         return {
@@ -135,6 +137,7 @@ class PreparedPairs:
     labels: NDArray[Any]
     chosen: Pairing
     plan: Plan
+    groups: NDArray[Any] | None
     made_with: Provenance
     worst: int
     missed: int
@@ -144,8 +147,10 @@ class PreparedPairs:
         *,
         checkpoint: Path | None = None,
         checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+        sample_pairs: int = 0,
         seed: int = 0,
         progress: Progress | None = None,
+        spread: Spread | None = None,
     ) -> PairsOutcome:
         """Compare all pairs; see `tronie.evaluation.pairs.all_pairs.measure_pairs`."""
         result = measure_pairs(
@@ -154,15 +159,19 @@ class PreparedPairs:
             self.plan,
             worst=self.worst,
             missed=self.missed,
+            sample_pairs=sample_pairs,
             seed=seed,
             checkpoint=checkpoint,
             checkpoint_every_s=checkpoint_every_s,
             features_sha256=self.made_with.inputs["features"],
             progress=progress,
+            spread=spread,
         )
         return PairsOutcome(
             result=result,
             labels=self.labels,
+            chosen=self.chosen,
+            groups=self.groups,
             dimension=self.unit.shape[1],
             provenance=self.made_with,
         )
@@ -178,6 +187,8 @@ def prepare_pairs(
     group: str | Path | None = None,
     against: str | Path | None = None,
     left_out: str | Path | None = None,
+    groups: str | Path | None = None,
+    sampled_from: float | Fraction | None = None,
     worst: int = 100,
     missed: int = 100,
 ) -> PreparedPairs:
@@ -193,6 +204,9 @@ def prepare_pairs(
         group: An .npy of N true or false: the rows that take part; all if None.
         against: The same for the other side; None: the group against itself.
         left_out: An .npy of whole numbers (X, 2): pairs of rows that count nowhere.
+        groups: The group of each row, by name, in the forms of `labels`: FMR and FNMR are then
+            compared between groups. All rows of a person are in one.
+        sampled_from: FARs from this one on are estimated from a sample of the pairs.
         worst: How many of the best impostor pairs to return.
         missed: How many of the lowest genuine pairs to return.
 
@@ -204,7 +218,7 @@ def prepare_pairs(
         NotEnoughData: no pair of one person or of two, or a FAR below one in all pairs; the
             message says which FAR can be asked for.
     """
-    unit = _features(Path(features), lengths)
+    unit = open_stored_rows(features, lengths=lengths)
     names = read_labels(Path(labels))
     if len(names) != len(unit):
         raise BadArray(
@@ -213,21 +227,22 @@ def prepare_pairs(
         )
     chosen = pairing(
         people_of(names),
-        group=None if group is None else _array(Path(group)),
-        against=None if against is None else _array(Path(against)),
-        left_out=() if left_out is None else _array(Path(left_out)),
+        group=None if group is None else read_array(Path(group)),
+        against=None if against is None else read_array(Path(against)),
+        left_out=() if left_out is None else read_array(Path(left_out)),
     )
     dimension = unit.shape[1]
     made = [NumpyScreen()] if screens is None else screens(dimension, screen_error(dimension))
-    plan = make_plan(unit, chosen, fars=fars, screens=made, worst=worst)
+    plan = make_plan(unit, chosen, fars=fars, screens=made, worst=worst, sampled_from=sampled_from)
     files = {"features": features, "labels": labels, "group": group, "against": against}
-    files["left_out"] = left_out
+    files |= {"left_out": left_out, "groups": groups}
     inputs = {name: Path(file) for name, file in files.items() if file is not None}
     return PreparedPairs(
         unit=unit,
         labels=names,
         chosen=chosen,
         plan=plan,
+        groups=None if groups is None else read_labels(Path(groups)),
         made_with=provenance(inputs),
         worst=worst,
         missed=missed,
@@ -242,7 +257,7 @@ def read_labels(path: Path) -> NDArray[Any]:
         BadFile: it holds something else, or a line is empty.
     """
     if path.suffix == ".npy":
-        labels = _array(path)
+        labels = read_array(path)
         if labels.ndim != 1 or labels.dtype.kind not in "iuU":
             raise BadFile(
                 f"{path} must hold one whole number or string a row; "
@@ -268,30 +283,18 @@ def people_of(labels: NDArray[Any]) -> NDArray[np.int64]:
     return people
 
 
-def _features(path: Path, lengths: str) -> Rows:
-    if lengths not in ("unit", "any"):
-        raise BadInput(f'lengths of rows are "unit" or "any"; got {lengths!r}')
-    stored = np.asarray(_array(path, mapped=True))  # a plain view: memmap objects are slow to slice
-    if lengths == "unit":
-        check_rows(stored)
-        return stored
-    if stored.ndim != 2 or stored.dtype.kind != "f":
-        raise BadArray(
-            f"features must be floats of shape (N, D); got {stored.dtype} of shape {stored.shape}"
-        )
-    unit = np.empty(stored.shape, np.float32)
-    for top in range(0, len(stored), _NORMALIZED_AT_ONCE):
-        part = slice(top, top + _NORMALIZED_AT_ONCE)
-        unit[part] = normalize(np.asarray(stored[part]))[0]
-    return unit
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of an .npy, in memory.
 
-
-def _array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    Raises:
+        NotFound: there is no such file.
+        BadFile: it is no .npy, or holds Python objects.
+    """
     try:
         with path.open("rb") as file:
             if file.read(len(_NPY)) != _NPY:
                 raise BadFile(f"{path} is no .npy; give one array as numpy.save writes it")
-        array: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}") from None
     except (OSError, ValueError, EOFError) as fault:

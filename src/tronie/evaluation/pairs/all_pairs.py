@@ -23,22 +23,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import BadArray
-from tronie.evaluation.metrics.intervals import Interval, bootstrap_recentered
 from tronie.evaluation.metrics.verification import just_above
 from tronie.evaluation.pairs.checkpoint import load_pass, save_pass
-from tronie.evaluation.pairs.exact_threshold import TopPairs
-from tronie.evaluation.pairs.pairing import DISTRACTOR, Pairing
+from tronie.evaluation.pairs.curve import curve_of, curve_thresholds, histogram
+from tronie.evaluation.pairs.genuine import count_genuine, histogram_of
+from tronie.evaluation.pairs.pairing import Pairing
 from tronie.evaluation.pairs.plan import Plan
-from tronie.evaluation.pairs.scores import Rows, check_rows, exact_scores
+from tronie.evaluation.pairs.points import Found, PairsPoint, points_of
+from tronie.evaluation.pairs.sample import sample_impostors, sampled_threshold
+from tronie.evaluation.pairs.scores import Rows, check_rows
 from tronie.evaluation.pairs.sweep import (
     CHECKPOINT_EVERY_S,
     Pass,
     Progress,
+    Spread,
     new_pass,
     run_pass,
 )
+from tronie.evaluation.report_parts import Curve, Histogram
 
-FEW_ERRORS = 30
+SAMPLE_PAIRS = 1_000_000
+"""Drawn for FARs that are to be sampled, unless another number is asked for."""
 
 
 class ScoredPair(NamedTuple):
@@ -47,34 +52,6 @@ class ScoredPair(NamedTuple):
     score: float
     first: int
     second: int
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PairsPoint:
-    """One FAR: its threshold, and what was counted at it."""
-
-    far: float
-    threshold: float
-    """To be used as `score >= threshold` in float64."""
-    false_matches: int
-    impostor_pairs: int
-    achieved_far: float
-    accepted: int
-    genuine_pairs: int
-    tar: float
-    far_interval: Interval | None
-    tar_interval: Interval | None
-    path: str
-    """ "kept" or "counted": see `tronie.evaluation.pairs.plan`."""
-    false_matches_of_row: NDArray[np.int64]
-    """(N,): false matches that each row takes part in; a pair is in two rows."""
-    misses_of_row: NDArray[np.int64]
-    """(N,): genuine pairs below the threshold that each row takes part in."""
-
-    @property
-    def few_errors(self) -> bool:
-        """Fewer than 30 errors of one kind: the rule of thirty says not to lean on the rate."""
-        return min(self.false_matches, self.genuine_pairs - self.accepted) < FEW_ERRORS
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,6 +69,15 @@ class PairsResult:
     passes: int
     """How often all pairs were visited: 1, unless a first guess was wrong."""
     notes: tuple[str, ...]
+    best_scores: NDArray[np.float64]
+    """The impostor pairs that were kept, falling, none above the lowest left out."""
+    best_codes: NDArray[np.int64]
+    """first row * N + second row, of each of them."""
+    genuine_of_row: NDArray[np.int64]
+    """(N,): genuine pairs that each row takes part in."""
+    curve: Curve
+    histograms: tuple[Histogram, ...]
+    """Of the genuine pairs; of the impostor pairs where some were sampled."""
 
 
 def measure_pairs(
@@ -101,11 +87,14 @@ def measure_pairs(
     *,
     worst: int = 100,
     missed: int = 100,
+    sample_pairs: int = 0,
     seed: int = 0,
     checkpoint: Path | None = None,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+    checkpoint_stays: bool = False,
     features_sha256: str | None = None,
     progress: Progress | None = None,
+    spread: Spread | None = None,
 ) -> PairsResult:
     """Visit all pairs as planned.
 
@@ -114,11 +103,15 @@ def measure_pairs(
         plan: Of `make_plan`, for the same rows and pairs.
         worst: How many of the best impostor pairs to return; fewer if the plan keeps fewer.
         missed: How many of the lowest genuine pairs to return.
-        seed: Of the draws of people for the intervals.
+        sample_pairs: Impostor pairs drawn for the loose end of the curve, for the histogram
+            and for FARs that are sampled; those draw at least SAMPLE_PAIRS unless it is more.
+        seed: Of the draws of people for the intervals, and of pairs for the sample.
         checkpoint: A file to write the state to, and to go on from if it is there. It is
-            removed at the end.
+            removed at the end unless `checkpoint_stays`; then it holds the whole pass, and
+            asking again takes only the genuine pairs.
         features_sha256: Of the matrix, if known: a checkpoint belongs to one matrix.
         progress: Called with (done, total) pairs visited.
+        spread: Who searches the panels; default: threads of this process.
 
     Raises:
         BadArray: `unit` is no matrix of N unit rows.
@@ -132,21 +125,41 @@ def measure_pairs(
     check_rows(unit)
     run = "" if checkpoint is None else _run_name(unit, chosen, plan, features_sha256)
     state, notes, passes = _search(
-        unit, chosen, plan, run, checkpoint, checkpoint_every_s, progress
+        unit, chosen, plan, run, checkpoint, checkpoint_every_s, progress, spread
     )
     scores, codes = state.top.best()
-    thresholds, accepted = _thresholds(plan, state, scores, codes, len(unit))
-    genuine = _count_genuine(unit, chosen, thresholds, lowest=missed)
-    points = _points(chosen, plan, thresholds, accepted, genuine, seed=seed)
-    if checkpoint is not None:
+    if any(aim.path == "sampled" for aim in plan.aims):
+        sample_pairs = sample_pairs or SAMPLE_PAIRS
+    sample = sample_impostors(unit, chosen, pairs=sample_pairs, seed=seed)
+    found = _thresholds(plan, state, scores, codes, sample, rows=len(unit))
+    places = curve_thresholds(scores, sample, impostor_pairs=chosen.impostor_pairs)
+    edges = [end for one in found for end in one.between]
+    genuine = count_genuine(
+        unit,
+        chosen,
+        [*(one.threshold for one in found), *edges, *(place.threshold for place in places)],
+        by_row=len(found),
+        lowest=missed,
+        workers=plan.screen.workers,
+    )
+    on_curve = genuine.misses[len(found) + len(edges) :]
+    histograms = [histogram("genuine", genuine.histogram, sampled=False)]
+    if len(sample):
+        histograms.append(histogram("impostor", histogram_of(sample), sampled=True))
+    if checkpoint is not None and not checkpoint_stays:
         checkpoint.unlink(missing_ok=True)
     return PairsResult(
-        points=points,
+        points=points_of(chosen, plan, found, genuine, seed=seed),
         worst=_pairs(scores[:worst], codes[:worst], len(unit)),
-        missed=genuine.lowest,
+        missed=_pairs(genuine.lowest_scores, genuine.lowest_codes, len(unit)),
         screen=plan.screen.name,
         passes=passes,
         notes=tuple(notes),
+        best_scores=scores,
+        best_codes=codes,
+        genuine_of_row=genuine.pairs_of_row,
+        curve=curve_of(places, on_curve, genuine_pairs=chosen.genuine_pairs),
+        histograms=tuple(histograms),
     )
 
 
@@ -158,6 +171,7 @@ def _search(
     checkpoint: Path | None,
     every_s: float,
     progress: Progress | None,
+    spread: Spread | None,
 ) -> tuple[Pass, list[str], int]:
     """Passes until every threshold is found; almost always one."""
     counted = [aim.allowed for aim in plan.aims if aim.path == "counted"]
@@ -190,11 +204,13 @@ def _search(
             save=save if checkpoint is not None else None,
             save_every_s=every_s,
             progress=progress,
+            spread=spread,
         )
         lacking = not state.done.all() or len(state.top.best()[0]) < plan.keep
         if not lacking and all(
             bracket.holds(k) for bracket, k in zip(state.brackets, counted, strict=True)
         ):
+            save(state)
             return state, notes, passes
         state, wanted = _next_pass(chosen, plan, state, wanted, counted, notes)
         passes += 1
@@ -248,116 +264,31 @@ def _thresholds(
     state: Pass,
     scores: NDArray[np.float64],
     codes: NDArray[np.int64],
+    sample: NDArray[np.float64],
+    *,
     rows: int,
-) -> tuple[list[float], list[tuple[int, NDArray[np.int64]]]]:
+) -> list[Found]:
     """For each aim its threshold, how many pairs reach it, and how many of them touch a row."""
     brackets = iter(state.brackets)
-    thresholds, accepted = [], []
+    found = []
     for aim in plan.aims:
-        if aim.path == "counted":
+        if aim.path == "sampled":
+            estimate = sampled_threshold(sample, aim.far)
+            between = (estimate.low, estimate.high)
+            found.append(
+                Found(estimate.threshold, estimate.false_matches, None, between, len(sample))
+            )
+        elif aim.path == "counted":
             bracket = next(brackets)
             threshold = just_above(bracket.refused(aim.allowed))
-            accepted.append(bracket.accepted(threshold))
+            found.append(Found(threshold, *bracket.accepted(threshold)))
         else:
             threshold = just_above(float(scores[aim.allowed]))
-            taken = codes[scores >= threshold]
+            taken = codes[: int(np.searchsorted(-scores, -threshold, side="right"))]
             touched = np.bincount(taken // rows, minlength=rows)
             touched += np.bincount(taken % rows, minlength=rows)
-            accepted.append((len(taken), touched))
-        thresholds.append(threshold)
-    return thresholds, accepted
-
-
-@dataclass(frozen=True, eq=False)
-class _Genuine:
-    misses: list[int]
-    misses_of_row: NDArray[np.int64]  # (F, N)
-    pairs_of_row: NDArray[np.int64]  # (N,)
-    lowest: tuple[ScoredPair, ...]
-
-
-def _count_genuine(
-    unit: Rows, chosen: Pairing, thresholds: list[float], *, lowest: int
-) -> _Genuine:
-    n = len(unit)
-    of_row = np.zeros((len(thresholds), n), np.int64)
-    pairs = np.zeros(n, np.int64)
-    misses = [0] * len(thresholds)
-    bottom = TopPairs(lowest)
-    for first, second in chosen.genuine():
-        scores = exact_scores(unit, first, second)
-        pairs += np.bincount(first, minlength=n) + np.bincount(second, minlength=n)
-        if lowest:
-            bottom.add(-scores, first * n + second)
-        for k, threshold in enumerate(thresholds):
-            missed = scores < threshold
-            misses[k] += int(missed.sum())
-            of_row[k] += np.bincount(first[missed], minlength=n)
-            of_row[k] += np.bincount(second[missed], minlength=n)
-    found, codes = bottom.best() if lowest else (np.empty(0), np.empty(0, np.int64))
-    return _Genuine(misses, of_row, pairs, _pairs(-found, codes, n))
-
-
-def _points(
-    chosen: Pairing,
-    plan: Plan,
-    thresholds: list[float],
-    accepted: list[tuple[int, NDArray[np.int64]]],
-    genuine: _Genuine,
-    *,
-    seed: int,
-) -> tuple[PairsPoint, ...]:
-    subject = _subjects(chosen.people)
-    false = [count for count, _ in accepted]
-    m, p = chosen.impostor_pairs, chosen.genuine_pairs
-    far_intervals = bootstrap_recentered(
-        np.array([_by_subject(subject, rows) for _, rows in accepted]),
-        _by_subject(subject, chosen.pairs_of_rows()),
-        counts=false,
-        total=m,
-        seed=seed,
-    )
-    tar_intervals = bootstrap_recentered(  # a genuine pair is in two rows of one subject
-        np.array(
-            [_by_subject(subject, genuine.pairs_of_row - r) // 2 for r in genuine.misses_of_row]
-        ),
-        _by_subject(subject, genuine.pairs_of_row) // 2,
-        counts=[p - missed for missed in genuine.misses],
-        total=p,
-        seed=seed,
-    )
-    return tuple(
-        PairsPoint(
-            far=aim.far,
-            threshold=thresholds[k],
-            false_matches=false[k],
-            impostor_pairs=m,
-            achieved_far=false[k] / m,
-            accepted=p - genuine.misses[k],
-            genuine_pairs=p,
-            tar=(p - genuine.misses[k]) / p,
-            far_interval=far_intervals[k],
-            tar_interval=tar_intervals[k],
-            path=aim.path,
-            false_matches_of_row=accepted[k][1],
-            misses_of_row=genuine.misses_of_row[k],
-        )
-        for k, aim in enumerate(plan.aims)
-    )
-
-
-def _subjects(people: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Whose each row is, every distractor being somebody of its own."""
-    subject = people.astype(np.int64)
-    nobody = np.flatnonzero(subject == DISTRACTOR)
-    subject[nobody] = int(subject.max()) + 1 + np.arange(len(nobody))
-    return np.unique(subject, return_inverse=True)[1].astype(np.int64)
-
-
-def _by_subject(subject: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    sums = np.zeros(int(subject.max()) + 1, np.int64)
-    np.add.at(sums, subject, rows)
-    return sums
+            found.append(Found(threshold, len(taken), touched))
+    return found
 
 
 def _pairs(

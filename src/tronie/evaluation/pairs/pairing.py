@@ -18,7 +18,7 @@ never visited.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tronie.errors import BadArray, BadInput, NotEnoughData
 
 DISTRACTOR = -1
-GENUINE_CHUNK = 1 << 18
+GENUINE_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -112,23 +112,25 @@ class Pairing:
         return found
 
     def _genuine_or_left_out(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        waiting: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        size = 0
-        for rows, others in _by_person(self.people, self.left, self.right):
-            step = max(1, GENUINE_CHUNK // max(1, len(others)))
-            for top in range(0, len(rows), step):
-                some = rows[top : top + step]
-                first, second = np.repeat(some, len(others)), np.tile(others, len(some))
+        here = _by_person(self.people, self.left)
+        there = here if self.itself else _by_person(self.people, self.right)
+        _, at, to = np.intersect1d(here.names, there.names, return_indices=True)
+        sizes = np.stack([here.sizes[at], there.sizes[to]], axis=1)
+        for a, b in np.unique(sizes, axis=0).tolist():  # all people of one size at once
+            those = np.flatnonzero((sizes == (a, b)).all(axis=1))
+            step = max(1, GENUINE_CHUNK // b)
+            for top in range(0, a, step):
+                rows = np.arange(top, min(top + step, a))
+                i, j = np.repeat(rows, b), np.tile(np.arange(b), len(rows))
                 if self.itself:
-                    once = first < second
-                    first, second = first[once], second[once]
-                waiting.append((first, second))
-                size += len(first)
-                if size >= GENUINE_CHUNK:
-                    yield _joined(waiting)
-                    waiting, size = [], 0
-        if size:
-            yield _joined(waiting)
+                    once = i < j  # rows of a person ascend
+                    i, j = i[once], j[once]
+                several = max(1, GENUINE_CHUNK // max(1, len(i)))
+                for start in range(0, len(those) if len(i) else 0, several):
+                    some = those[start : start + several]
+                    first = here.rows[here.starts[at[some]][:, None] + i]
+                    second = there.rows[there.starts[to[some]][:, None] + j]
+                    yield first.ravel(), second.ravel()
 
 
 def pairing(
@@ -173,19 +175,37 @@ def pairing(
     return _counted(chosen)
 
 
+def counts_within(chosen: Pairing, rows: NDArray[np.bool_]) -> tuple[int, int]:
+    """Impostor and genuine pairs of which both rows are among `rows` (N,); may be none."""
+    left = chosen.left[rows[chosen.left]]
+    right = left if chosen.itself else chosen.right[rows[chosen.right]]
+    return _numbers(replace(chosen, left=left, right=right))
+
+
 def _counted(chosen: Pairing) -> Pairing:
     """The same with its numbers of pairs."""
+    impostors, genuine = _numbers(chosen)
+    if genuine == 0 or impostors == 0:
+        known = len(np.unique(chosen.people[np.union1d(chosen.left, chosen.right)]))
+        raise NotEnoughData(
+            "a rate needs pairs of one person and pairs of two; these labels give "
+            f"{genuine} genuine and {impostors} impostor pairs ({known} identities)"
+        )
+    return replace(chosen, impostor_pairs=impostors, genuine_pairs=genuine)
+
+
+def _numbers(chosen: Pairing) -> tuple[int, int]:
+    """Impostor and genuine pairs."""
     whose, n = chosen.people, len(chosen.people)
-    on_left = [int(k) for k in np.bincount(whose[chosen.left] + 1, minlength=1)]
+    wide = int(whose.max()) + 2 if n else 1
+    a = np.bincount(whose[chosen.left] + 1, minlength=wide).astype(np.int64)
     if chosen.itself:
         size = len(chosen.left)
-        same = sum(k * (k - 1) // 2 for k in on_left)
-        every, none = size * (size - 1) // 2, on_left[0] * (on_left[0] - 1) // 2
+        same = int((a * (a - 1) // 2).sum())
+        every, none = size * (size - 1) // 2, int(a[0]) * (int(a[0]) - 1) // 2
     else:
-        wide = int(whose.max()) + 2 if n else 1
-        a = np.bincount(whose[chosen.left] + 1, minlength=wide)
-        b = np.bincount(whose[chosen.right] + 1, minlength=wide)
-        same = sum(int(p) * int(q) for p, q in zip(a, b, strict=True) if p and q)
+        b = np.bincount(whose[chosen.right] + 1, minlength=wide).astype(np.int64)
+        same = int((a * b).sum())
         every, none = len(chosen.left) * len(chosen.right), int(a[0]) * int(b[0])
     impostors, genuine = every - same, same - none
     first, second = np.divmod(chosen.left_out, max(1, n))
@@ -193,20 +213,7 @@ def _counted(chosen: Pairing) -> Pairing:
     same_person = whose[first] == whose[second]
     impostors -= int((gone & ~same_person).sum())
     genuine -= int((gone & same_person & (whose[first] != DISTRACTOR)).sum())
-    if genuine == 0 or impostors == 0:
-        known = len(np.unique(whose[np.union1d(chosen.left, chosen.right)]))
-        raise NotEnoughData(
-            "a rate needs pairs of one person and pairs of two; these labels give "
-            f"{genuine} genuine and {impostors} impostor pairs ({known} identities)"
-        )
-    return Pairing(
-        people=whose,
-        left=chosen.left,
-        right=chosen.left if chosen.itself else chosen.right,
-        left_out=chosen.left_out,
-        impostor_pairs=impostors,
-        genuine_pairs=genuine,
-    )
+    return impostors, genuine
 
 
 def _meet(
@@ -253,25 +260,18 @@ def _codes(first: NDArray[np.int64], second: NDArray[np.int64], rows: int) -> ND
     return np.minimum(first, second) * rows + np.maximum(first, second)
 
 
-def _by_person(
-    people: NDArray[np.int32], left: NDArray[np.int64], right: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows of each person on the left and on the right, where there is a pair."""
-    sides = []
-    for rows in (left, right):
-        known = rows[people[rows] != DISTRACTOR]
-        order = known[np.lexsort((known, people[known]))]
-        names, starts = np.unique(people[order], return_index=True)
-        sides.append((names, np.append(starts, len(order)), order))
-    _, at, to = np.intersect1d(sides[0][0], sides[1][0], return_indices=True)
-    for a, b in zip(at.tolist(), to.tolist(), strict=True):
-        rows = sides[0][2][sides[0][1][a] : sides[0][1][a + 1]]
-        others = sides[1][2][sides[1][1][b] : sides[1][1][b + 1]]
-        if left is not right or len(rows) > 1:
-            yield rows, others
+@dataclass(frozen=True, eq=False)
+class _People:
+    """The people of one side: person k has `sizes[k]` of `rows` from `starts[k]` on."""
+
+    names: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
-def _joined(
-    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])
+def _by_person(people: NDArray[np.int32], side: NDArray[np.int64]) -> _People:
+    known = side[people[side] != DISTRACTOR]
+    rows = known[np.lexsort((known, people[known]))]
+    names, starts, sizes = np.unique(people[rows], return_index=True, return_counts=True)
+    return _People(names, starts, sizes, rows)

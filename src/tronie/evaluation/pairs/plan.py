@@ -5,6 +5,8 @@ A sample of rows is compared with itself. It tells where the thresholds lie, and
     kept        a FAR whose accepted pairs fit into memory: the best K + 1 pairs are kept
     counted     a FAR whose accepted pairs do not: they are counted, and only those in a
                 bracket about the threshold are kept
+    sampled     a loose FAR for which an estimate is enough, where that is asked for: a sample
+                of impostor pairs, with its interval
 
 and which screen is fastest: an 8-bit one where few pairs lie within its error of the lowest
 threshold that is kept, a float32 one where many do, or where pairs have to be counted.
@@ -50,7 +52,7 @@ class Aim:
     allowed: int
     """K."""
     path: str
-    """ "kept" or "counted"."""
+    """ "kept", "counted" or "sampled"."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,6 +82,7 @@ class Plan:
         ways = {
             "kept": "the best pairs are kept and scored in float64",
             "counted": "pairs are counted, in float64 within the error of the bracket's ends",
+            "sampled": "an estimate from a sample of the pairs, with its interval",
         }
         lines += [f"FAR {a.far:g}: {a.allowed} may be accepted; {ways[a.path]}" for a in self.aims]
         return lines
@@ -92,6 +95,7 @@ def make_plan(
     fars: Sequence[float | Fraction],
     screens: Sequence[Screen],
     worst: int = 0,
+    sampled_from: float | Fraction | None = None,
     seed: int = 0,
 ) -> Plan:
     """Decide how each FAR is found and which screen runs; see the top of this file.
@@ -100,12 +104,13 @@ def make_plan(
         unit: Stored unit rows (N, D).
         screens: What this machine has; at least one must give products.
         worst: How many of the best impostor pairs are wanted beside the thresholds.
+        sampled_from: FARs from this one on are estimated from a sample; None: none is.
 
     Raises:
         BadInput: a FAR is outside (0, 1), or none is asked for.
         NotEnoughData: a FAR is below one in all impostor pairs; says which can be asked.
     """
-    aims = _aims(fars, chosen.impostor_pairs)
+    aims = _aims(fars, chosen.impostor_pairs, sampled_from)
     sample, rows = _sample(unit, chosen, seed=seed)
     kept = [aim.allowed for aim in aims if aim.path == "kept"]
     keep = min(chosen.impostor_pairs, max([k + 1 for k in kept] + [worst]))
@@ -140,7 +145,9 @@ def make_plan(
     )
 
 
-def _aims(fars: Sequence[float | Fraction], pairs: int) -> tuple[Aim, ...]:
+def _aims(
+    fars: Sequence[float | Fraction], pairs: int, sampled_from: float | Fraction | None
+) -> tuple[Aim, ...]:
     if len(fars) == 0:
         raise BadInput("no FAR was asked for; give at least one, such as 1e-4")
     aims = []
@@ -152,6 +159,8 @@ def _aims(fars: Sequence[float | Fraction], pairs: int) -> tuple[Aim, ...]:
             raise too_few_pairs(given, pairs)
         limit = LOOSE_KEPT_AT_MOST if rate >= LOOSE_FAR else KEPT_AT_MOST
         path = "kept" if allowed < limit else "counted"
+        if sampled_from is not None and rate >= exact_rate(sampled_from):
+            path = "sampled"
         aims.append(Aim(far=float(given), allowed=allowed, path=path))
     return tuple(aims)
 

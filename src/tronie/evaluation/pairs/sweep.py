@@ -1,10 +1,11 @@
-"""One pass over all pairs: panels of columns, spread over threads, resumable after a crash.
+"""One pass over all pairs: panels of columns, spread over workers, resumable after a crash.
 
     panel        some columns, with every row before their end (or every row of the other side)
-    part         what one panel gives: the best pairs of it, and its counts
+    part         what some panels give: the best pairs of them, and their counts
 
-A part depends on nothing but its panel and on floors that are proven or stated, and joining
-parts does not depend on their order; so neither threads nor a crash can change the result.
+A part depends on nothing but its panels and on floors that are proven or stated, and joining
+parts does not depend on their order; so neither threads nor machines nor a crash can change
+the result. Who computes the parts is handed in: by default, the threads of this process.
 Whatever a screen proposes is scored in float64 before it counts.
 """
 
@@ -12,8 +13,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,9 +58,12 @@ class Pass:
 
 
 @dataclass(eq=False)
-class _Part:
-    panel: int
+class Part:
+    """What `panels` gave."""
+
+    panels: list[int]
     visited: int
+    """Places of the score matrix that were looked at."""
     top: TopPairs
     brackets: list[Bracket]
 
@@ -96,57 +101,86 @@ def run_pass(
     save: Callable[[Pass], None] | None = None,
     save_every_s: float = CHECKPOINT_EVERY_S,
     progress: Progress | None = None,
+    spread: Spread | None = None,
 ) -> None:
     """Finish `state`: visit the panels that are not done and join what they give.
 
     Args:
         unit: Stored unit rows (N, D), in memory or memory-mapped.
         save: Called with a consistent state about every `save_every_s` seconds.
-        progress: Called after every panel.
+        progress: Called after every part.
+        spread: Who computes the parts; default: `on_threads`.
     """
     panels = list(_panels(chosen, state.panel_rows))
     total = pairs_to_visit(chosen, state.panel_rows)
-    sweeper = _Sweeper(unit, chosen, screen, state)
     # Panels grow to the right: the largest first, so that the last to end is a small one.
-    todo = iter([n for n in reversed(range(len(panels))) if not state.done[n]])
+    todo = [n for n in reversed(range(len(panels))) if not state.done[n]]
     done = sum(_visits(chosen, *panels[n]) for n in np.flatnonzero(state.done))
     if progress is not None:
         progress(done, total)
     saved_s = time.monotonic()
-    with ThreadPoolExecutor(max_workers=screen.workers) as pool:
-        running: set[Future[_Part]] = set()
+    with closing((spread or on_threads)(Sweeper(unit, chosen, screen, state), todo)) as parts:
+        for part in parts:
+            _join(state, part)
+            done += part.visited
+            if progress is not None:
+                progress(done, total)
+            if save is not None and time.monotonic() - saved_s >= save_every_s:
+                save(state)
+                saved_s = time.monotonic()
+            if any(bracket.overflowed for bracket in state.brackets):
+                return
+
+
+def on_threads(sweeper: Sweeper, panels: Sequence[int]) -> Generator[Part, None, None]:
+    """A part for each panel, by as many threads as the screen has workers."""
+    workers = sweeper.screen.workers
+    todo = iter(panels)
+    sweeper.stop.clear()
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        running: set[Future[Part]] = set()
         try:
             while True:
-                while len(running) < 2 * screen.workers and (n := next(todo, None)) is not None:
-                    running.add(pool.submit(sweeper.part, n, *panels[n]))
-                if not running or any(bracket.overflowed for bracket in state.brackets):
+                while len(running) < 2 * workers and (n := next(todo, None)) is not None:
+                    running.add(pool.submit(sweeper.part, n))
+                if not running:
                     return
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    part = future.result()
-                    _join(state, part)
-                    done += part.visited
-                if progress is not None:
-                    progress(done, total)
-                if save is not None and time.monotonic() - saved_s >= save_every_s:
-                    save(state)
-                    saved_s = time.monotonic()
+                    yield future.result()
         finally:
             sweeper.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _join(state: Pass, part: _Part) -> None:
+def joined_part(sweeper: Sweeper, panels: Sequence[int]) -> Part:
+    """One part of several panels; `sweeper` has a state of its own, which becomes the part."""
+    state = sweeper.state
+    visited = 0
+    with closing(on_threads(sweeper, panels)) as parts:
+        for part in parts:
+            _join(state, part)
+            visited += part.visited
+            if any(bracket.overflowed for bracket in state.brackets):
+                break
+    return Part(list(panels), visited, state.top, state.brackets)
+
+
+def _join(state: Pass, part: Part) -> None:
     if state.top.keep:
         state.top.add(*part.top.best())
         state.top.tighten()
     for whole, piece in zip(state.brackets, part.brackets, strict=True):
         whole.merge(piece)
-    state.done[part.panel] = True
+    state.done[part.panels] = True
 
 
-class _Sweeper:
-    """Searches one panel at a time, in any number of threads."""
+class Sweeper:
+    """Searches one panel at a time, in any number of threads.
+
+    Attributes:
+        state: Of the pass. Its floor rises while others search, and is heeded at every tile.
+    """
 
     def __init__(self, unit: Rows, chosen: Pairing, screen: Screen, state: Pass) -> None:
         self.unit = unit
@@ -157,7 +191,13 @@ class _Sweeper:
         self._kept: dict[int, Any] = {}
         self._in_order = [_in_order(side) for side in (chosen.left, chosen.right)]
 
-    def part(self, number: int, left: int, right: int) -> _Part:
+    def visits(self, panel: int) -> int:
+        """How many places of the score matrix a panel has."""
+        return _visits(self.chosen, *self._ends(panel))
+
+    def part(self, panel: int) -> Part:
+        """What one panel gives."""
+        left, right = self._ends(panel)
         top = TopPairs(self.state.top.keep, floor=self.state.top.floor)
         rows = np.zeros((len(self.state.brackets), len(self.unit)), np.int64)
         brackets = [
@@ -171,9 +211,10 @@ class _Sweeper:
                 break
             search.tile(start, min(start + self.screen.tile_rows, height))
         search.settle()
-        return _Part(number, height * (right - left), top, brackets)
+        return Part([panel], height * (right - left), top, brackets)
 
     def left_tile(self, start: int, end: int) -> Any:
+        """Left places [start, end) as the screen takes them."""
         kept = self._kept.get(start)
         # The last tile of a panel may be cut at the diagonal, and is not kept.
         if kept is not None and kept[0] == end:
@@ -185,6 +226,10 @@ class _Sweeper:
             self._kept[start] = (end, made)
         return made
 
+    def _ends(self, panel: int) -> tuple[int, int]:
+        left = panel * self.state.panel_rows
+        return left, min(left + self.state.panel_rows, len(self.chosen.right))
+
     def _rows(self, side: int, start: int, end: int) -> Rows:
         if self._in_order[side]:
             return np.asarray(self.unit[start:end])
@@ -192,12 +237,16 @@ class _Sweeper:
         return np.asarray(self.unit[order[start:end]])
 
 
+Spread = Callable[[Sweeper, Sequence[int]], Generator[Part, None, None]]
+"""From what is searched, and numbers of panels, to parts, in any order, each panel in one."""
+
+
 class _Search:
     """One panel: proposals are collected, filtered, scored exactly, and counted."""
 
     def __init__(
         self,
-        owner: _Sweeper,
+        owner: Sweeper,
         right_rows: Rows,
         left: int,
         right: int,

@@ -1,0 +1,354 @@
+"""evaluate, over all pairs of a feature matrix: pairs, mfr21, lfr19 and trillion-pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tronie.cli import options
+from tronie.cli.answers import ReportFile, answer, check_report, print_points, write
+from tronie.cli.matrix_in_use import matrix_in_use
+from tronie.cli.models_in_use import Chosen
+from tronie.cli.terminal import print_json, progress_of, say, tell
+from tronie.evaluation.pairs.scores import Screen
+from tronie.evaluation.pairs.sets import SAMPLE_PAIRS, HowToRun
+from tronie.evaluation.pairs.sweep import Spread
+from tronie.evaluation.run_pairs import Screens, prepare_pairs
+from tronie.evaluation.run_sets import LOOSE, PreparedSets, prepare_far_row, prepare_mfr21
+from tronie.runtime.score_scan import open_screens
+
+PAIRS, IMAGES = "Which pairs", "Or photographs instead of a matrix"
+
+Features = Annotated[
+    Path | None,
+    typer.Option(
+        "--features",
+        metavar="M.npy",
+        help="float32, one row an image: an .npy, or four int32 and the rows.",
+    ),
+]
+Meta = Annotated[
+    Path,
+    typer.Option("--meta", metavar="META.csv", help="One line a row; see `tronie show PROTOCOL`."),
+]
+Normalize = Annotated[
+    bool, typer.Option("--normalize", help="The rows do not have length 1: give them it.")
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", metavar="FILE", help="Go on from here after a stop."),
+]
+LeaveOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--leave-out",
+        metavar="X.npy",
+        rich_help_panel=PAIRS,
+        help="Pairs of rows that count nowhere.",
+    ),
+]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--images",
+        metavar="DIR|LIST.txt",
+        rich_help_panel=IMAGES,
+        help="Embed these: a folder a person, or a list of one path a row. May be given often.",
+    ),
+]
+Aligned = Annotated[
+    bool,
+    typer.Option(
+        "--aligned",
+        rich_help_panel=IMAGES,
+        help="The images are aligned crops already: nothing is detected.",
+    ),
+]
+FeaturesOut = Annotated[
+    Path,
+    typer.Option(
+        "--features-out",
+        metavar="M.npy",
+        rich_help_panel=IMAGES,
+        help="Where their matrix goes; a run that was stopped goes on there.",
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        rich_help_panel=options.ENGINE,
+        help="Spread the pairs over this Ray cluster, such as auto or 10.0.0.1:6379.",
+    ),
+]
+SEARCH_DEVICE_HELP = "cpu, or cuda: int8 tensor cores, with torch installed."
+SearchDevice = Annotated[
+    str,
+    typer.Option(
+        "--search-device",
+        metavar="NAME",
+        rich_help_panel=options.ENGINE,
+        help=SEARCH_DEVICE_HELP,
+    ),
+]
+DEFAULT_MATRIX = Path("features.npy")
+
+
+def pairs(
+    *,
+    features: Features = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="L.npy|L.txt", help="Whose each row is; -1: distractor."),
+    ] = None,
+    far: Annotated[
+        list[float], typer.Option("--far", help="A false accept rate; may be given often.")
+    ],
+    normalize: Normalize = False,
+    group: Annotated[
+        Path | None,
+        typer.Option(
+            "--group",
+            metavar="G.npy",
+            rich_help_panel=PAIRS,
+            help="True for the rows that take part.",
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", metavar="G.npy", rich_help_panel=PAIRS, help="The rows of the other side."
+        ),
+    ] = None,
+    leave_out: LeaveOut = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            "--groups",
+            metavar="G.npy|G.txt",
+            rich_help_panel=PAIRS,
+            help="The group of each row by name: FMR and FNMR are compared between groups.",
+        ),
+    ] = None,
+    sample_from: Annotated[
+        float | None,
+        typer.Option(
+            "--sample-from",
+            metavar="FAR",
+            help="Estimate FARs from this one on from a sample, with its interval.",
+        ),
+    ] = None,
+    sample_pairs: Annotated[
+        int | None,
+        typer.Option(
+            "--sample-pairs",
+            metavar="N",
+            min=1000,
+            help="Impostor pairs in a sample: for --sample-from, and for the curve of a --report.",
+        ),
+    ] = None,
+    images: Images = None,
+    aligned: Aligned = False,
+    features_out: FeaturesOut = DEFAULT_MATRIX,
+    model: options.Model = options.DEFAULT_MODEL,
+    detector: options.Detector = options.DEFAULT_DETECTOR,
+    flip: options.Flip = False,
+    checkpoint: Checkpoint = None,
+    report: ReportFile = None,
+    threads: options.Threads = None,
+    search_device: SearchDevice = "cpu",
+    ray: Ray = None,
+    json: options.Json = False,
+) -> None:
+    """Exact TAR at fixed FARs over all pairs of a feature matrix, in bounded memory.
+
+    The result is a function of the data alone: the threshold is the lowest at which the FAR
+    is not exceeded, and does not depend on engine, blocks, threads or machines.
+    """
+    check_report(report)
+    chosen = Chosen(detector=detector, model=model, policy="center", flip=flip, threads=threads)
+    matrix = matrix_in_use(
+        chosen, features, images=images, labels=labels, aligned=aligned, out=features_out
+    )
+    prepared = prepare_pairs(
+        matrix.features,
+        matrix.labels,
+        fars=far,
+        screens=screens_of(search_device, threads),
+        lengths="any" if normalize or matrix.embedded else "unit",
+        group=group,
+        against=against,
+        left_out=leave_out,
+        groups=groups,
+        sampled_from=sample_from,
+    )
+    for line in prepared.plan.describe():
+        say(line)
+    wanted = sample_pairs or (0 if report is None else SAMPLE_PAIRS)
+    with progress_of("comparing") as show, spread_over(ray) as spread:
+        outcome = prepared.run(
+            checkpoint=checkpoint, sample_pairs=wanted, progress=show, spread=spread
+        )
+    write(outcome.report(), report)
+    told = outcome.to_dict()
+    if json:
+        shared = {key: value for key, value in told.items() if key != "points"}
+        for point in told["points"]:
+            print_json({**point, **shared})
+        return
+    print_points(tuple(point.operating_point() for point in outcome.result.points))
+    for note in [point["note"] for point in told["points"] if "note" in point] + told["notes"]:
+        tell(note)
+
+
+def mfr21(
+    *,
+    features: Features = None,
+    meta: Meta,
+    normalize: Normalize = False,
+    images: Images = None,
+    aligned: Aligned = False,
+    features_out: FeaturesOut = DEFAULT_MATRIX,
+    model: options.Model = options.DEFAULT_MODEL,
+    detector: options.Detector = options.DEFAULT_DETECTOR,
+    flip: options.Flip = False,
+    checkpoint: Checkpoint = None,
+    report: ReportFile = None,
+    threads: options.Threads = None,
+    search_device: SearchDevice = "cpu",
+    ray: Ray = None,
+    json: options.Json = False,
+) -> None:
+    """ICCV 2021 masked faces: 0.25 TAR(mask) + 0.75 TAR(mr-all), and each race.
+
+    META is a CSV with the columns set and subject, one line a row of the matrix: mask-masked,
+    mask-plain, children, african, caucasian, south-asian or east-asian.
+    """
+    check_report(report)
+    chosen = Chosen(detector=detector, model=model, policy="center", flip=flip, threads=threads)
+    matrix = matrix_in_use(
+        chosen, features, images=images, meta=meta, aligned=aligned, out=features_out
+    )
+    prepared = prepare_mfr21(
+        matrix.features,
+        matrix.labels,
+        screens=screens_of(search_device, threads),
+        lengths="any" if normalize or matrix.embedded else "unit",
+    )
+    _run(prepared, checkpoint=checkpoint, ray=ray, report=report, json=json)
+
+
+def _far_row(protocol: str, summary: str) -> Callable[..., None]:
+    """The command of a protocol that has a headline and a row of FARs."""
+
+    def command(
+        *,
+        features: Features = None,
+        meta: Meta,
+        normalize: Normalize = False,
+        leave_out: LeaveOut = None,
+        exact: Annotated[
+            bool,
+            typer.Option("--exact", help=f"Count all pairs at FARs from {LOOSE:g} on too."),
+        ] = False,
+        images: Images = None,
+        aligned: Aligned = False,
+        features_out: FeaturesOut = DEFAULT_MATRIX,
+        model: options.Model = options.DEFAULT_MODEL,
+        detector: options.Detector = options.DEFAULT_DETECTOR,
+        flip: options.Flip = False,
+        checkpoint: Checkpoint = None,
+        report: ReportFile = None,
+        threads: options.Threads = None,
+        search_device: SearchDevice = "cpu",
+        ray: Ray = None,
+        json: options.Json = False,
+    ) -> None:
+        check_report(report)
+        chosen = Chosen(detector=detector, model=model, policy="center", flip=flip, threads=threads)
+        matrix = matrix_in_use(
+            chosen, features, images=images, meta=meta, aligned=aligned, out=features_out
+        )
+        prepared = prepare_far_row(
+            protocol,
+            matrix.features,
+            matrix.labels,
+            screens=screens_of(search_device, threads),
+            lengths="any" if normalize or matrix.embedded else "unit",
+            left_out=leave_out,
+            sampled_from=None if exact else LOOSE,
+        )
+        _run(prepared, checkpoint=checkpoint, ray=ray, report=report, json=json)
+
+    command.__doc__ = summary
+    return command
+
+
+_META_OF_A_ROW = """
+
+META is a CSV with the column subject (-1: distractor), one line a row of the matrix, and side
+(probe or gallery) where not everybody meets everybody."""
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "pairs": pairs,
+    "mfr21": mfr21,
+    "lfr19-image": _far_row(
+        "lfr19-image",
+        "ICCV 2019 lightweight faces, images: TPR at FPR 1e-8, and the whole row." + _META_OF_A_ROW,
+    ),
+    "lfr19-video": _far_row(
+        "lfr19-video",
+        "ICCV 2019 lightweight faces, videos: TPR at FPR 1e-4, and the whole row." + _META_OF_A_ROW,
+    ),
+    "trillion-pairs": _far_row(
+        "trillion-pairs",
+        "Every probe against every gallery row: TPR at FPR 1e-9, and the whole row."
+        + _META_OF_A_ROW,
+    ),
+}
+
+
+def _run(
+    prepared: PreparedSets,
+    *,
+    checkpoint: Path | None,
+    ray: str | None,
+    report: Path | None,
+    json: bool,
+) -> None:
+    with progress_of("comparing") as show, spread_over(ray) as spread:
+        result = prepared.run(
+            HowToRun(checkpoint=checkpoint, spread=spread, progress=show, announce=say)
+        )
+    answer(result, first=("score",), report=report, json=json)
+
+
+def screens_of(device: str, threads: int | None) -> Screens:
+    """What makes the screens that search on a device."""
+
+    def screens(dimension: int, error: float) -> list[Any]:
+        if device == "cpu":
+            made: list[Screen] = list(open_screens(dimension, float32_error=error, threads=threads))
+            return made
+        from tronie.lab.nn.score_scan import open_screens as on_device
+
+        return list(on_device(dimension, float32_error=error, device=device))
+
+    return screens
+
+
+@contextmanager
+def spread_over(address: str | None) -> Iterator[Spread | None]:
+    """Who computes the parts of a pass: a Ray cluster, or None for the threads of this process."""
+    if address is None:
+        yield None
+        return
+    from tronie.scale.ray_map import ray_spread
+
+    with ray_spread(address, screens=open_screens) as spread:
+        yield spread

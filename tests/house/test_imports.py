@@ -48,6 +48,11 @@ VIOLATIONS = {
         "from torch import Tensor",
         "The light install has no torch",
     ),
+    "evaluation spreads itself with Ray": (
+        "evaluation/spread.py",
+        "import ray.util",
+        "The door for Ray is scale",
+    ),
     "geometry imports OpenCV": (
         "geometry/quick.py",
         "import cv2",

@@ -14,7 +14,7 @@ from tronie.cli.answers import ReportFile, answer, check_report, print_points, w
 from tronie.cli.matrix_in_use import matrix_in_use
 from tronie.cli.models_in_use import Chosen
 from tronie.cli.terminal import print_json, progress_of, say, tell
-from tronie.evaluation.pairs.scores import Screen
+from tronie.errors import EngineUnavailable
 from tronie.evaluation.pairs.sets import SAMPLE_PAIRS, HowToRun
 from tronie.evaluation.pairs.sweep import Spread
 from tronie.evaluation.run_pairs import Screens, prepare_pairs
@@ -332,12 +332,17 @@ def screens_of(device: str, threads: int | None) -> Screens:
     """What makes the screens that search on a device."""
 
     def screens(dimension: int, error: float) -> list[Any]:
+        here = open_screens(dimension, float32_error=error, threads=threads)
         if device == "cpu":
-            made: list[Screen] = list(open_screens(dimension, float32_error=error, threads=threads))
-            return made
-        from tronie.lab.nn.score_scan import open_screens as on_device
-
-        return list(on_device(dimension, float32_error=error, device=device))
+            return list(here)
+        try:
+            from tronie.lab.nn.score_scan import open_screens as open_on_device
+        except ImportError:
+            raise EngineUnavailable(
+                f"--search-device {device} needs torch, which is not installed; "
+                "pip install 'tronie[train]'"
+            ) from None
+        return [*open_on_device(dimension, float32_error=error, device=device), *here]
 
     return screens
 

@@ -16,6 +16,7 @@ The screens are handed in, since this floor knows no engine; without any, NumPy'
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -43,7 +44,7 @@ from tronie.evaluation.pairs.scores import (
 from tronie.evaluation.pairs.sweep import CHECKPOINT_EVERY_S, Progress, Spread
 from tronie.evaluation.report import Report, Value
 from tronie.evaluation.stored_rows import open_stored_rows
-from tronie.provenance import Provenance, provenance
+from tronie.provenance import Provenance, file_sha256, provenance
 
 VERSION = "1"
 """Changes whenever the same matrix would give another number."""
@@ -218,32 +219,35 @@ def prepare_pairs(
         NotEnoughData: no pair of one person or of two, or a FAR below one in all pairs; the
             message says which FAR can be asked for.
     """
-    unit = open_stored_rows(features, lengths=lengths)
-    names = read_labels(Path(labels))
-    if len(names) != len(unit):
-        raise BadArray(
-            f"each row needs a label; {features} has {len(unit)} rows and {labels} has "
-            f"{len(names)} labels"
+    with ThreadPoolExecutor(max_workers=1) as beside:  # a checksum needs one core, not two
+        checksum = beside.submit(file_sha256, features)
+        unit = open_stored_rows(features, lengths=lengths)
+        names = read_labels(Path(labels))
+        if len(names) != len(unit):
+            raise BadArray(
+                f"each row needs a label; {features} has {len(unit)} rows and {labels} has "
+                f"{len(names)} labels"
+            )
+        chosen = pairing(
+            people_of(names),
+            group=None if group is None else read_array(Path(group)),
+            against=None if against is None else read_array(Path(against)),
+            left_out=() if left_out is None else read_array(Path(left_out)),
         )
-    chosen = pairing(
-        people_of(names),
-        group=None if group is None else read_array(Path(group)),
-        against=None if against is None else read_array(Path(against)),
-        left_out=() if left_out is None else read_array(Path(left_out)),
-    )
-    dimension = unit.shape[1]
-    made = [NumpyScreen()] if screens is None else screens(dimension, screen_error(dimension))
-    plan = make_plan(unit, chosen, fars=fars, screens=made, worst=worst, sampled_from=sampled_from)
-    files = {"features": features, "labels": labels, "group": group, "against": against}
-    files |= {"left_out": left_out, "groups": groups}
-    inputs = {name: Path(file) for name, file in files.items() if file is not None}
+        d = unit.shape[1]
+        made = [NumpyScreen()] if screens is None else screens(d, screen_error(d))
+        plan = make_plan(
+            unit, chosen, fars=fars, screens=made, worst=worst, sampled_from=sampled_from
+        )
+    files = {"labels": labels, "group": group, "against": against, "left_out": left_out}
+    named = {name: Path(file) for name, file in {**files, "groups": groups}.items() if file}
     return PreparedPairs(
         unit=unit,
         labels=names,
         chosen=chosen,
         plan=plan,
         groups=None if groups is None else read_labels(Path(groups)),
-        made_with=provenance(inputs),
+        made_with=provenance({"features": checksum.result(), **named}),
         worst=worst,
         missed=missed,
     )

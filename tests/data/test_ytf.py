@@ -32,9 +32,16 @@ def test_of_six_fields_the_last_says_what_is_true(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["1, 1, A/0, A/3", "1, 1, A0, A/3, 1", "1, 1, A/0, A/3, 2", "x, 1, A/0, A/3, 1", "1 1 A/0 A/3 1",
-     "1, 1, A/0, A/3, -1", "1, 1, A/0, A/3, 1, 0, 1"],
-)  # fmt: skip
+    [
+        "1, 1, A/0, A/3",
+        "1, 1, A0, A/3, 1",
+        "1, 1, A/0, A/3, 2",
+        "x, 1, A/0, A/3, 1",
+        "1 1 A/0 A/3 1",
+        "1, 1, A/0, A/3, -1",
+        "1, 1, A/0, A/3, 1, 0, 1",
+    ],
+)
 def test_a_line_of_another_form_is_refused_by_its_number(tmp_path, line):
     path = write(tmp_path, HEAD + "1, 1, A/0, A/3, 1\n" + line + "\n")
     with pytest.raises(BadFile, match=r"splits\.txt:3: must read 'SPLIT, PAIR, FIRST/N"):

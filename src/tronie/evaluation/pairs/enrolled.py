@@ -189,7 +189,7 @@ def plan_enrolled(
         raise NotEnoughData(f"{fault}; {lost} of {len(people)} templates failed") from fault
     asked = tuple(sorted(set(fars), reverse=True))
     allowed = tuple(accepts_allowed(far, every.impostor_pairs) for far in asked)
-    for far, most in zip(asked, allowed, strict=True):
+    for far, most in zip(asked[::-1], allowed[::-1], strict=True):
         if most == 0:
             raise too_few_pairs(far, every.impostor_pairs)
         if most >= chosen.impostor_pairs:

@@ -23,20 +23,13 @@ from numpy.typing import NDArray
 
 from tronie.data.readers.lfw import Fold, Pair, Photo
 from tronie.errors import BadArray, NotFound
-from tronie.evaluation.metrics.folds import FoldAccuracy, exact_accuracy, grid_accuracy
-from tronie.evaluation.metrics.intervals import wilson
-from tronie.evaluation.metrics.verification import (
-    accepts_allowed,
-    tar_at_threshold,
-    threshold_at_far,
-)
+from tronie.evaluation.metrics.fold_values import fold_values, tar_values
 from tronie.evaluation.protocol import Protocol
 from tronie.evaluation.report import Report, Value
 from tronie.geometry.hypersphere import normalize
 from tronie.provenance import Provenance
 
 NO_FACE_SCORE = -1.0
-FAR = 0.001
 
 
 def score(
@@ -67,47 +60,24 @@ def score(
     unit, found = _unit_rows(photos, embeddings)
     scores = _pair_scores(pairs, photos, unit, found)
 
-    grid = grid_accuracy(scores, same, folds=fold_of)
-    exact = exact_accuracy(scores, same, folds=fold_of)
     faceless = int((~found).sum())
+    tar, tar_notes = tar_values(scores, same)
     values = {
-        "accuracy": _accuracy(grid),
-        "std": Value(value=grid.std, unit="fraction"),
-        "accuracy_exact": _accuracy(exact),
-        "std_exact": Value(value=exact.std, unit="fraction"),
-        "threshold": Value(value=float(grid.thresholds.mean()), unit="cosine"),
-        "pairs": Value(value=len(pairs), unit="pairs"),
+        **fold_values(scores, same, folds=fold_of),
         "photos": Value(value=len(photos), unit="photographs"),
         "photos_without_face": Value(value=faceless, unit="photographs"),
+        **tar,
     }
     notes = []
     if faceless:
         some = ", ".join(str(photos[n]) for n in np.flatnonzero(~found)[:3])
         notes.append(f"{faceless} photographs without a face, their pairs score -1: {some} ...")
-    impostor = scores[~same]
-    if allowed := accepts_allowed(FAR, len(impostor)):
-        tar = tar_at_threshold(scores[same], threshold_at_far(impostor, FAR))
-        interval = wilson(tar.count, tar.total)
-        values["tar_at_far_0.001"] = Value(
-            value=tar.value, unit="fraction", count=tar.count, total=tar.total, interval=interval
-        )
-        notes.append(f"tar_at_far_0.001 rests on {allowed} of {len(impostor)} impostor pairs")
     return Report(
         name=PROTOCOL.name,
         version=PROTOCOL.version,
         values=values,
-        notes=tuple(notes),
+        notes=(*notes, *tar_notes),
         provenance=provenance,
-    )
-
-
-def _accuracy(found: FoldAccuracy) -> Value:
-    return Value(
-        value=found.mean,
-        unit="fraction",
-        count=found.correct,
-        total=found.pairs,
-        interval=wilson(found.correct, found.pairs),
     )
 
 

@@ -152,7 +152,7 @@ def test_two_reports_stand_side_by_side_on_one_page(cli_here, saved, tmp_path):
     assert ran.out == f"{tmp_path / 'r.html'}: 2 reports.\n"
     text = Page(tmp_path / "r.html").text
     assert "pairs: A, B" in text
-    assert "90.00 % optimistic 87.98 % to 91.70 % 900 of 1 000" in text
+    assert "90.00 % optimistic 87.98 % to 91.71 % 900 of 1 000" in text
     assert "Operating points" in text
     assert "FMR, false match rate" in text
     assert "Groups of people" in text
@@ -186,7 +186,7 @@ def test_every_term_and_mark_is_explained_once(cli_here, saved, tmp_path):
         "A pair is accepted where score ≥ threshold.",
         "Fewer than 30 errors stand behind it",
         "Counted on a sample of the impostor pairs, not on all.",
-        "Pairs share people, so the true interval is wider.",
+        "Pairs share people, so an honest interval is mostly wider.",
         "A rate of 0 has no place on such an axis and stands in a margin labelled 0.",
     ):
         assert text.count(words) == 1, words
@@ -340,6 +340,30 @@ def test_what_is_no_report_is_refused_by_its_name(cli_here, tmp_path, content, m
     ran = cli_here("report", path, "--out", tmp_path / "r.html")
     assert ran.code == 2
     assert re.search(message, ran.err)
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"fmr": 0.0001', '"fmr": "x"', r"report.details.curves[0].points[0].fmr must be float"),
+        ('"fmr": 0.0001', '"fmr": NaN', r"points[0].fmr must be float; got nan"),
+        ('"misses": 50', '"misses": -50', r"points[0].misses must be 0 or more; got -50"),
+        ('"in_pairs": 1234', '"in_pairs": "x"', r'a whole number "in_pairs"'),
+        ('"label": "Ada"', '"lable": "Ada"', r'needs "label"'),
+    ],
+)
+def test_a_report_with_a_wrong_kind_of_field_is_refused(
+    cli_here, saved, tmp_path, old, new, message
+):
+    path = saved("A")
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    ran = cli_here("report", path, "--out", tmp_path / "r.html")
+    assert ran.code == 2
+    assert ran.err.startswith("tronie: ")
+    assert message in ran.err
     assert not (tmp_path / "r.html").exists()
 
 

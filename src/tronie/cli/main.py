@@ -38,7 +38,7 @@ class Verb(NamedTuple):
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Photographs": ("detect", "align", "embed"),
     "People": ("verify", "enroll", "identify", "gallery"),
-    "Models and numbers": ("models", "evaluate"),
+    "Models and numbers": ("models", "evaluate", "report"),
     "Looking around": ("list", "show", "demo"),
 }
 
@@ -52,6 +52,7 @@ VERBS: Mapping[str, Verb] = {
     "gallery": Verb("tronie.cli.gallery", "app", "list, delete, purge; consent and retention"),
     "models": Verb("tronie.cli.models", "app", "list, show, pull, verify and calibrate models"),
     "evaluate": Verb("tronie.cli.evaluate", "app", "run a protocol and report its numbers"),
+    "report": Verb("tronie.cli.report", "report", "lay reports side by side on one page"),
     "list": Verb("tronie.cli.list", "list_kind", "what there is: models, detectors, protocols"),
     "show": Verb("tronie.cli.list", "show", "one entry: its docstring, source and contract"),
     "demo": Verb("tronie.cli.demo", "demo", "enroll and identify real people; writes a report"),

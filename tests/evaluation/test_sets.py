@@ -61,7 +61,7 @@ def test_a_run_that_stopped_goes_on_in_the_set_where_it_was(tmp_path, monkeypatc
     def stops_in_the_third(unit, chosen, plan, **rest):
         calls.append(rest["checkpoint"].name)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("stopped")
         return real(unit, chosen, plan, **rest)
 
     monkeypatch.setattr(module, "measure_pairs", stops_in_the_third)

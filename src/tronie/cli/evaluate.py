@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from tronie.cli import evaluate_pairs, evaluate_tables, options
+from tronie.cli import evaluate_pairs, evaluate_systems, evaluate_tables, options
 from tronie.cli.answers import ReportFile, answer, check_report
 from tronie.cli.models_in_use import (
     Chosen,
@@ -36,8 +36,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Measure by a published protocol, or over all pairs of a feature matrix.",
 )
-for _name, _verb in (*evaluate_pairs.COMMANDS.items(), *evaluate_tables.COMMANDS.items()):
-    app.command(_name)(_verb)
+for _commands in (evaluate_pairs.COMMANDS, evaluate_systems.COMMANDS, evaluate_tables.COMMANDS):
+    for _name, _verb in _commands.items():
+        app.command(_name)(_verb)
 
 
 @app.command("lfw")

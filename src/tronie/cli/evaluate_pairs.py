@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from tronie.cli import options
+from tronie.cli import options, pair_options
 from tronie.cli.answers import ReportFile, answer, check_report, print_points, write
 from tronie.cli.matrix_in_use import matrix_in_use
 from tronie.cli.models_in_use import Chosen
@@ -21,148 +19,30 @@ from tronie.evaluation.run_pairs import Screens, prepare_pairs
 from tronie.evaluation.run_sets import LOOSE, PreparedSets, prepare_far_row, prepare_mfr21
 from tronie.runtime.score_scan import open_screens
 
-PAIRS, IMAGES = "Which pairs", "Or photographs instead of a matrix"
-
-Features = Annotated[
-    Path | None,
-    typer.Option(
-        "--features",
-        metavar="M.npy",
-        help="float32, one row an image: an .npy, or four int32 and the rows.",
-    ),
-]
-Meta = Annotated[
-    Path,
-    typer.Option("--meta", metavar="META.csv", help="One line a row; see `tronie show PROTOCOL`."),
-]
-Normalize = Annotated[
-    bool, typer.Option("--normalize", help="The rows do not have length 1: give them it.")
-]
-Checkpoint = Annotated[
-    Path | None,
-    typer.Option("--checkpoint", metavar="FILE", help="Go on from here after a stop."),
-]
-LeaveOut = Annotated[
-    Path | None,
-    typer.Option(
-        "--leave-out",
-        metavar="X.npy",
-        rich_help_panel=PAIRS,
-        help="Pairs of rows that count nowhere.",
-    ),
-]
-Images = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--images",
-        metavar="DIR|LIST.txt",
-        rich_help_panel=IMAGES,
-        help="Embed these: a folder a person, or a list of one path a row. May be given often.",
-    ),
-]
-Aligned = Annotated[
-    bool,
-    typer.Option(
-        "--aligned",
-        rich_help_panel=IMAGES,
-        help="The images are aligned crops already: nothing is detected.",
-    ),
-]
-FeaturesOut = Annotated[
-    Path,
-    typer.Option(
-        "--features-out",
-        metavar="M.npy",
-        rich_help_panel=IMAGES,
-        help="Where their matrix goes; a run that was stopped goes on there.",
-    ),
-]
-Ray = Annotated[
-    str | None,
-    typer.Option(
-        "--ray",
-        metavar="ADDRESS",
-        rich_help_panel=options.ENGINE,
-        help="Spread the pairs over this Ray cluster, such as auto or 10.0.0.1:6379.",
-    ),
-]
-SEARCH_DEVICE_HELP = "cpu, or cuda: int8 tensor cores, with torch installed."
-SearchDevice = Annotated[
-    str,
-    typer.Option(
-        "--search-device",
-        metavar="NAME",
-        rich_help_panel=options.ENGINE,
-        help=SEARCH_DEVICE_HELP,
-    ),
-]
-DEFAULT_MATRIX = Path("features.npy")
-
 
 def pairs(
     *,
-    features: Features = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", metavar="L.npy|L.txt", help="Whose each row is; -1: distractor."),
-    ] = None,
-    far: Annotated[
-        list[float], typer.Option("--far", help="A false accept rate; may be given often.")
-    ],
-    normalize: Normalize = False,
-    group: Annotated[
-        Path | None,
-        typer.Option(
-            "--group",
-            metavar="G.npy",
-            rich_help_panel=PAIRS,
-            help="True for the rows that take part.",
-        ),
-    ] = None,
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            "--against", metavar="G.npy", rich_help_panel=PAIRS, help="The rows of the other side."
-        ),
-    ] = None,
-    leave_out: LeaveOut = None,
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            "--groups",
-            metavar="G.npy|G.txt",
-            rich_help_panel=PAIRS,
-            help="The group of each row by name: FMR and FNMR are compared between groups.",
-        ),
-    ] = None,
-    sample_from: Annotated[
-        float | None,
-        typer.Option(
-            "--sample-from",
-            metavar="FAR",
-            help="Estimate FARs from this one on from a sample, with its interval.",
-        ),
-    ] = None,
-    sample_pairs: Annotated[
-        int | None,
-        typer.Option(
-            "--sample-pairs",
-            metavar="N",
-            min=1000,
-            help="Impostor pairs in a sample: for --sample-from, and for the curve of a --report.",
-        ),
-    ] = None,
-    images: Images = None,
-    aligned: Aligned = False,
-    features_out: FeaturesOut = DEFAULT_MATRIX,
+    features: pair_options.Features = None,
+    labels: pair_options.Labels = None,
+    far: pair_options.Fars,
+    normalize: pair_options.Normalize = False,
+    group: pair_options.Group = None,
+    against: pair_options.Against = None,
+    leave_out: pair_options.LeaveOut = None,
+    groups: pair_options.Groups = None,
+    sample_from: pair_options.SampleFrom = None,
+    sample_pairs: pair_options.SamplePairs = None,
+    images: pair_options.Images = None,
+    aligned: pair_options.Aligned = False,
+    features_out: pair_options.FeaturesOut = pair_options.DEFAULT_MATRIX,
     model: options.Model = options.DEFAULT_MODEL,
     detector: options.Detector = options.DEFAULT_DETECTOR,
     flip: options.Flip = False,
-    checkpoint: Checkpoint = None,
+    checkpoint: pair_options.Checkpoint = None,
     report: ReportFile = None,
     threads: options.Threads = None,
-    search_device: SearchDevice = "cpu",
-    ray: Ray = None,
+    search_device: pair_options.SearchDevice = "cpu",
+    ray: pair_options.Ray = None,
     json: options.Json = False,
 ) -> None:
     """Exact TAR at fixed FARs over all pairs of a feature matrix, in bounded memory.
@@ -208,20 +88,20 @@ def pairs(
 
 def mfr21(
     *,
-    features: Features = None,
-    meta: Meta,
-    normalize: Normalize = False,
-    images: Images = None,
-    aligned: Aligned = False,
-    features_out: FeaturesOut = DEFAULT_MATRIX,
+    features: pair_options.Features = None,
+    meta: pair_options.Meta,
+    normalize: pair_options.Normalize = False,
+    images: pair_options.Images = None,
+    aligned: pair_options.Aligned = False,
+    features_out: pair_options.FeaturesOut = pair_options.DEFAULT_MATRIX,
     model: options.Model = options.DEFAULT_MODEL,
     detector: options.Detector = options.DEFAULT_DETECTOR,
     flip: options.Flip = False,
-    checkpoint: Checkpoint = None,
+    checkpoint: pair_options.Checkpoint = None,
     report: ReportFile = None,
     threads: options.Threads = None,
-    search_device: SearchDevice = "cpu",
-    ray: Ray = None,
+    search_device: pair_options.SearchDevice = "cpu",
+    ray: pair_options.Ray = None,
     json: options.Json = False,
 ) -> None:
     """ICCV 2021 masked faces: 0.25 TAR(mask) + 0.75 TAR(mr-all), and each race.
@@ -248,25 +128,22 @@ def _far_row(protocol: str, summary: str) -> Callable[..., None]:
 
     def command(
         *,
-        features: Features = None,
-        meta: Meta,
-        normalize: Normalize = False,
-        leave_out: LeaveOut = None,
-        exact: Annotated[
-            bool,
-            typer.Option("--exact", help=f"Count all pairs at FARs from {LOOSE:g} on too."),
-        ] = False,
-        images: Images = None,
-        aligned: Aligned = False,
-        features_out: FeaturesOut = DEFAULT_MATRIX,
+        features: pair_options.Features = None,
+        meta: pair_options.Meta,
+        normalize: pair_options.Normalize = False,
+        leave_out: pair_options.LeaveOut = None,
+        exact: pair_options.Exact = False,
+        images: pair_options.Images = None,
+        aligned: pair_options.Aligned = False,
+        features_out: pair_options.FeaturesOut = pair_options.DEFAULT_MATRIX,
         model: options.Model = options.DEFAULT_MODEL,
         detector: options.Detector = options.DEFAULT_DETECTOR,
         flip: options.Flip = False,
-        checkpoint: Checkpoint = None,
+        checkpoint: pair_options.Checkpoint = None,
         report: ReportFile = None,
         threads: options.Threads = None,
-        search_device: SearchDevice = "cpu",
-        ray: Ray = None,
+        search_device: pair_options.SearchDevice = "cpu",
+        ray: pair_options.Ray = None,
         json: options.Json = False,
     ) -> None:
         check_report(report)

@@ -44,7 +44,7 @@ from tronie.evaluation.pairs.pairing import DISTRACTOR
 from tronie.evaluation.pairs.plan import Plan
 from tronie.evaluation.pairs.scores import NumpyScreen, screen_error
 from tronie.evaluation.pairs.sets import HowToRun
-from tronie.evaluation.protocols import frvt_11
+from tronie.evaluation.protocols import frvt
 from tronie.evaluation.report import Report
 from tronie.evaluation.report_parts import Details
 from tronie.evaluation.run_pairs import Screens, people_of
@@ -93,9 +93,9 @@ class PreparedFrvt:
             threshold = measured.point(_first(self.form, self.planned.fars)).threshold
             aged = _aged(self.planned, self.rows.years, threshold)
             if aged is None:
-                years = frvt_11.YEARS_APART
+                years = frvt.YEARS_APART
                 notes = (*notes, f"META has no year that says which pairs are {years} years apart")
-        compared = frvt_11.Compared(
+        compared = frvt.Compared(
             form=self.form,
             details=measured.details,
             templates=measured.templates,
@@ -105,7 +105,7 @@ class PreparedFrvt:
             aged=aged,
             notes=notes,
         )
-        return frvt_11.PROTOCOL.score(compared, provenance=self.made_with)
+        return frvt.PROTOCOL.score(compared, provenance=self.made_with)
 
 
 def prepare_frvt(
@@ -134,14 +134,14 @@ def prepare_frvt(
         BadInput: the form is unknown, or an FMR outside (0, 1).
         NotEnoughData: too few pairs for an FMR; the message says which can be asked for.
     """
-    frvt_11.check_form(form)
+    frvt.check_form(form)
     rows = _read_rows(features, meta, lengths=lengths)
     dimension = rows.enrolled.unit.shape[1]
     made = [NumpyScreen()] if screens is None else screens(dimension, screen_error(dimension))
     planned = plan_enrolled(
         rows.enrolled,
         people_of(rows.subjects),
-        fars=frvt_11.FORMS[form] if fmrs is None else fmrs,
+        fars=frvt.FORMS[form] if fmrs is None else fmrs,
         screens=made,
     )
     made_with = provenance({"features": Path(features), "meta": Path(meta)})
@@ -164,7 +164,7 @@ def score_frvt_pairs(
         As `prepare_frvt`; and BadFile where a pair says another thing than the subjects,
         NotFound where it names a photograph that META does not.
     """
-    frvt_11.check_form(form)
+    frvt.check_form(form)
     rows = _read_rows(features, meta, lengths=lengths)
     people = _each_somebody(people_of(rows.subjects))
     first, second = _listed_rows(rows, people, Path(pairs), meta)
@@ -173,11 +173,11 @@ def score_frvt_pairs(
         people,
         first,
         second,
-        fars=frvt_11.FORMS[form] if fmrs is None else fmrs,
+        fars=frvt.FORMS[form] if fmrs is None else fmrs,
         seed=seed,
     )
     used = np.union1d(first, second)
-    compared = frvt_11.Compared(
+    compared = frvt.Compared(
         form=form,
         details=Details(points=points),
         templates=len(used),
@@ -187,7 +187,7 @@ def score_frvt_pairs(
         notes=(f"the pairs are those of a list of {len(first)}",),
     )
     files = {"features": Path(features), "meta": Path(meta), "pairs": Path(pairs)}
-    return frvt_11.PROTOCOL.score(compared, provenance=provenance(files))
+    return frvt.PROTOCOL.score(compared, provenance=provenance(files))
 
 
 def read_flags(column: Sequence[str], *, name: str, path: str | Path) -> NDArray[np.bool_]:
@@ -280,7 +280,7 @@ def _aged(
         return None
     misses = total = 0
     for pairs in judged_genuine(planned, threshold):
-        apart = np.abs(years[pairs.first] - years[pairs.second]) >= frvt_11.YEARS_APART
+        apart = np.abs(years[pairs.first] - years[pairs.second]) >= frvt.YEARS_APART
         misses += int((apart & ~pairs.accepted).sum())
         total += int(apart.sum())
     return Rate(misses, total) if total else None
@@ -288,7 +288,7 @@ def _aged(
 
 def _first(form: str, fars: Sequence[float]) -> float:
     """The FMR that ranks, or the lowest of those asked for instead."""
-    wanted = frvt_11.FORMS[form][0]
+    wanted = frvt.FORMS[form][0]
     return wanted if wanted in fars else min(fars)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tronie.errors import BadInput
 from tronie.evaluation.metrics.verification import Rate
-from tronie.evaluation.protocols.frvt_11 import FORMS, PROTOCOL, Compared, score
+from tronie.evaluation.protocols.frvt import FORMS, PROTOCOL, Compared, score
 from tronie.evaluation.report_parts import Details, OperatingPoint
 
 

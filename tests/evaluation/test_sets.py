@@ -65,7 +65,7 @@ def test_a_run_that_stopped_goes_on_in_the_set_where_it_was(tmp_path, monkeypatc
         return real(unit, chosen, plan, **rest)
 
     monkeypatch.setattr(module, "measure_pairs", stops_in_the_third)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
         measure_sets(UNIT, planned(), labels=LABELS, how=how)
     assert calls == ["state.few", "state.cross", "state.all"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["state.cross", "state.few"]

@@ -20,7 +20,6 @@ from tronie.cli.terminal import number_of, print_json, progress, say, tell
 from tronie.data.readers.lists import read_image_list
 from tronie.errors import BadFile, BadInput, NotFound, TronieError
 from tronie.evaluation.charts.frame import STYLE, style_class
-from tronie.evaluation.plain_types import expect_types
 from tronie.evaluation.report import Report
 from tronie.evaluation.report_page import page_of, rows_shown
 from tronie.evaluation.report_page_parts import Page, Photo
@@ -89,9 +88,7 @@ def read_report(path: Path) -> Report:
         BadInput: it cannot be read.
     """
     try:
-        found = Report.from_json(path.read_text(encoding="utf-8-sig"))
-        expect_types(found, name="report")
-        return found
+        return Report.from_json(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise NotFound(f"there is no report {path}") from None
     except UnicodeDecodeError as fault:

@@ -19,6 +19,7 @@ from typing import Any
 
 from tronie.errors import BadFile, BadInput
 from tronie.evaluation.metrics.intervals import Interval
+from tronie.evaluation.plain_types import expect_types
 from tronie.evaluation.report_parts import Details
 from tronie.provenance import Provenance
 
@@ -127,7 +128,7 @@ class Report:
         try:
             record = json.loads(text)
             made = record["provenance"]
-            return Report(
+            found = Report(
                 name=record["report"],
                 version=record["version"],
                 values={key: _value(entry) for key, entry in record["values"].items()},
@@ -135,6 +136,8 @@ class Report:
                 notes=tuple(record["notes"]),
                 provenance=None if made is None else Provenance.from_dict(made),
             )
+            expect_types(found, name="report")
+            return found
         except KeyError as error:
             raise BadFile(f"this report lacks the field {error}") from error
         except (ValueError, TypeError, AttributeError, BadInput) as error:

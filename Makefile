@@ -32,5 +32,5 @@ clean: ## forget the environment and what the tools left behind
 	touch $@
 
 .venv/.developers: $(SOURCES)
-	sh .ci/venv '.[dev,openvino,heic]'
+	sh .ci/venv '.[dev,openvino,heic,train,scale]'
 	touch $@ .venv/.users

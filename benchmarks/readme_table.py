@@ -27,10 +27,23 @@ PAIRS = {
     "lfw-w600k-bfloat16.json": "the same, OpenVINO bfloat16",
 }
 
+ALL_PAIRS = {
+    "lfw-all-sface.json": "YuNet + SFace, the default",
+    "lfw-all-w600k-float32.json": "SCRFD-2.5G + w600k MobileFaceNet, float32",
+}
+SIDES = {
+    "product": "float32 product alone, numpy",
+    "engine": "float32 product alone, onnxruntime",
+    "histogram": "float32 product and a histogram (not exact)",
+    "faiss": "faiss-cpu, range search",
+    "tronie": "tronie, exact, end to end",
+}
+
 
 def block() -> str:
     """The tables, in Markdown."""
-    return "\n".join([BEGIN, "", *_accuracy(), "", *_speed(), "", *_alignment(), "", END])
+    parts = (_accuracy(), _all_pairs(), _speed(), _alignment(), _pairs_per_second(), _mr_all())
+    return "\n".join([BEGIN, "", *(line for part in parts for line in (*part, "")), END])
 
 
 def main() -> int:
@@ -64,6 +77,71 @@ def _accuracy() -> list[str]:
             f"| {value['count']} | {made['date'][:10]}, {str(made['commit'])[:8]} |"
         )
     return lines
+
+
+def _all_pairs() -> list[str]:
+    reports = {
+        words: json.loads((HERE / "accuracy" / file).read_text(encoding="utf-8"))
+        for file, words in ALL_PAIRS.items()
+    }
+    first = next(iter(reports.values()))["details"]["points"]
+    fars = sorted(point["far"] for point in first)
+    impostors = max(point["impostor_pairs"] for point in first)
+    lines = [
+        f"LFW, all {impostors:,} impostor pairs of its protocol photographs, TAR with the interval"
+        " over people (`tronie evaluate lfw-all --data DIR`):",
+        "",
+        "| models | " + " | ".join(f"FAR {far:g}" for far in fars) + " | date, commit |",
+        "|---|" + "---:|" * len(fars) + "---|",
+    ]
+    few = False
+    for words, told in reports.items():
+        cells = []
+        for point in sorted(told["details"]["points"], key=lambda point: point["far"]):
+            low, high = (100 * point["tar_interval"][end] for end in ("low", "high"))
+            few |= point["few_errors"]
+            mark = "*" if point["few_errors"] else ""
+            cells.append(f"{100 * point['tar']:.2f}{mark} ({low:.2f} to {high:.2f})")
+        made = told["provenance"]
+        when = f"{made['date'][:10]}, {made['commit'][:8]}"
+        lines.append(f"| {words} | " + " | ".join(cells) + f" | {when} |")
+    if few:
+        lines += ["", "\\* rests on fewer than 30 errors of one kind."]
+    return lines
+
+
+def _pairs_per_second() -> list[str]:
+    rows = list(csv.DictReader((HERE / "speed" / "pairs.csv").open(encoding="utf-8")))
+    dates = [row["date"] for row in rows if row["side"] == "faiss"]
+    run = {row["side"]: row for row in rows if row["date"] == dates[-1]}
+    first = run["tronie"]
+    lines = [
+        f"Every pair of {int(first['rows']):,} rows of {first['dimension']} numbers at FAR"
+        f" {float(first['far']):g}, {first['threads']} threads, {first['cpu']}"
+        f" (`benchmarks/speed/pairs.py`, {first['date'][:10]}, {first['commit'][:8]}):",
+        "",
+        "| | ratio | million pairs/s | lowest to highest | peak MiB |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for side, words in SIDES.items():
+        row = run[side]
+        lines.append(
+            f"| {words} | {float(row['ratio']):.2f} | {float(row['mpairs_per_s']):.0f} "
+            f"| {float(row['mpairs_per_s_low']):.0f} to {float(row['mpairs_per_s_high']):.0f} "
+            f"| {row['peak_mib']} |"
+        )
+    return lines
+
+
+def _mr_all() -> list[str]:
+    row = list(csv.DictReader((HERE / "speed" / "pairs_mr_all.csv").open(encoding="utf-8")))[-1]
+    return [
+        f"All {int(row['impostor_pairs']):,} impostor pairs of {int(row['rows']):,} rows of"
+        f" {row['dimension']} numbers, the size of MR-All, exact, on {row['cores']} cores:"
+        f" {float(row['seconds']) / 60:.1f} minutes, {int(row['pairs_per_s']) / 1e9:.2f} billion"
+        f" pairs/s, peak memory {int(row['peak_mib']):,} MiB (`benchmarks/speed/pairs_mr_all.py`,"
+        f" {row['date'][:10]}, {row['commit'][:8]})."
+    ]
 
 
 def _speed() -> list[str]:

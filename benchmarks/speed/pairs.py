@@ -76,10 +76,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.growth:
         sides = ["product", "tronie"]
     last: dict[str, object] = {}
+    growth: list[tuple[int, float]] = []
     for rows in GROWTH if asked.growth else (asked.rows or 100_000,):
         last = measure(sides, rows, asked)
+        growth.append((rows, float(str(last["seconds"]))))
+    if asked.growth:
+        last["growth"] = fitted(growth)
     print(json.dumps(last))
     return 0
+
+
+def fitted(growth: Sequence[tuple[int, float]]) -> dict[str, object]:
+    """seconds = fixed + constant * N (N - 1) / 2, from the largest and the smallest N.
+
+    Where the cost is quadratic with one constant, the times between are those of the line.
+    """
+    (few, few_s), (many, many_s) = growth[0], growth[-1]
+
+    def pairs(rows: int) -> float:
+        return rows * (rows - 1) / 2
+
+    constant = (many_s - few_s) / (pairs(many) - pairs(few))
+    fixed = few_s - constant * pairs(few)
+    print(f"seconds = {fixed:.2f} + {constant * 1e9:.3f}e-9 * pairs")
+    for rows, seconds in growth:
+        line = fixed + constant * pairs(rows)
+        print(f"  N {rows:7}: {seconds:7.2f} s, the line {line:7.2f}")
+    return {"fixed_s": round(fixed, 3), "s_per_pair": constant}
 
 
 def measure(sides: Sequence[str], rows: int, asked: argparse.Namespace) -> dict[str, object]:

@@ -58,6 +58,8 @@ def test_pairs_for_people_are_a_table_and_the_full_record_a_file(cli_here, matri
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "false matches" in ran.out
+    assert "tar_at_far_0.01" in ran.out
+    assert "misses at FAR 0.01, most by label: " in ran.out
     assert f"{len(impostor)} impostor" in ran.err
     told = jsonlib.loads(report.read_text())
     assert [point["far"] for point in told["details"]["points"]] == [0.01]
@@ -138,10 +140,11 @@ def test_lfr19_reads_the_form_of_its_challenge(cli_here, tmp_path, monkeypatch):
     words = ["--features", tmp_path / "features.bin", "--meta", tmp_path / "META", "--json"]
     (told,) = cli_here("evaluate", "lfr19-image", *words).json_lines()
     assert told["score"] == told["tar_at_far_0.001"]
-    kinds = {point["far"]: point["sampled"] for point in told["details"]["points"]}
-    assert kinds == {0.1: True, 0.01: True, 0.001: True}
+    fars = {point["far"] for point in told["details"]["points"]}
+    assert fars == {0.1, 0.01, 0.001}
+    assert not any(point["sampled"] for point in told["details"]["points"])  # few pairs: all
     (exact,) = cli_here("evaluate", "lfr19-image", *words, "--exact").json_lines()
-    assert not any(point["sampled"] for point in exact["details"]["points"])
+    assert exact["details"]["points"] == told["details"]["points"]
 
 
 def test_photographs_are_embedded_on_the_way(cli_here, toy, lfw, tmp_path):
@@ -155,6 +158,10 @@ def test_photographs_are_embedded_on_the_way(cli_here, toy, lfw, tmp_path):
     photos = sorted(lfw.rglob("*.jpg"))
     assert told["rows"] == len(photos) == len(np.load(out))
     assert told["tar"] == 1.0
+    refused = cli_here("evaluate", "pairs", "--images", lfw, *words)
+    assert refused.code == 2
+    assert "M.npy is there and would be replaced; name another file" in refused.err
+    out.unlink()
     listed = [str(photo.relative_to(lfw)) for photo in photos]
     (lfw / "list.txt").write_text("\n".join(listed) + "\n")
     (tmp_path / "L.txt").write_text("\n".join(p.parent.name for p in photos) + "\n")

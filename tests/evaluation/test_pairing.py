@@ -125,3 +125,11 @@ def test_the_numbers_of_the_largest_protocol_do_not_overflow():
 def test_what_cannot_be_compared_is_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         pairing(**arguments)
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.arange(4), np.zeros((2, 3), int), np.array([[0.9, 1.9]]), np.ones((4, 4), "f4")]
+)
+def test_pairs_to_be_left_out_are_two_whole_numbers_each(wrong):
+    with pytest.raises(BadArray, match=r"must be whole numbers of shape \(X, 2\), two rows each"):
+        pairing(np.repeat(np.arange(4), 2), left_out=wrong)

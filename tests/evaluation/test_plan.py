@@ -118,3 +118,22 @@ def test_the_plan_is_told_in_sentences():
 def test_rates_that_cannot_be_measured_are_refused(fars, error, message):
     with pytest.raises(error, match=message):
         planned(*fars)
+
+
+def test_a_far_is_sampled_only_where_a_sample_saves_anything_and_says_enough():
+    unit, people = _some_rows()
+    chosen = pairing(people)
+    asked = dict(fars=[0.1], screens=[NumpyScreen()], sampled_from=0.05)
+    few = make_plan(unit, chosen, sample_pairs=chosen.impostor_pairs - 1, **asked)
+    assert [aim.path for aim in few.aims] == ["sampled"]
+    assert few.sample_pairs == chosen.impostor_pairs - 1
+    all_of_them = make_plan(unit, chosen, sample_pairs=chosen.impostor_pairs, **asked)
+    assert [aim.path for aim in all_of_them.aims] == ["kept"]
+    assert all_of_them.sample_pairs == 0
+    with pytest.raises(NotEnoughData, match="FAR 0.1 accepts 20 of a sample of 200 pairs, and"):
+        make_plan(unit, chosen, sample_pairs=200, **asked)
+
+
+def _some_rows():
+    rng = np.random.default_rng(0)
+    return normalize(rng.normal(size=(60, 8)))[0], np.repeat(np.arange(20), 3)

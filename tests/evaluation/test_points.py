@@ -19,8 +19,10 @@ UNIT = normalize(RNG.normal(size=(30, 20))[PEOPLE] + 1.2 * RNG.normal(size=(120,
 
 def points(**rest):
     chosen = pairing(PEOPLE)
-    plan = make_plan(UNIT, chosen, fars=(0.1, 0.01), screens=[NumpyScreen()], **rest)
-    return measure_pairs(UNIT, chosen, plan, sample_pairs=3000).points
+    plan = make_plan(
+        UNIT, chosen, fars=(0.1, 0.01), screens=[NumpyScreen()], sample_pairs=3000, **rest
+    )
+    return measure_pairs(UNIT, chosen, plan).points
 
 
 def test_an_operating_point_says_what_the_point_says():

@@ -267,7 +267,7 @@ def test_groups_are_compared_where_they_are_named(files):
 
 
 def test_a_loose_far_can_be_sampled_and_says_so(files):
-    outcome = measured(files, sampled_from=0.01).run(sample_pairs=4000)
+    outcome = measured(files, sampled_from=0.01, sample_pairs=4000).run()
     loose, tight = outcome.report().details.points
     exact = measured(files).run().report().details.points
     assert loose.sampled
@@ -275,3 +275,32 @@ def test_a_loose_far_can_be_sampled_and_says_so(files):
     assert not tight.sampled
     assert tight == exact[1]
     assert loose.tar_interval.low <= exact[0].tar <= loose.tar_interval.high
+    again = measured(files, sampled_from=0.01, sample_pairs=4000).run(sample_pairs=100)
+    assert again.report().details.points[0] == loose  # a curve's sample changes no number
+
+
+def test_groups_that_do_not_fit_are_refused_before_any_pair_is_compared(files):
+    (files / "G.txt").write_text("a\n" * 119)
+    with pytest.raises(BadArray, match=r"got 120 rows and groups of shape \(119,\)"):
+        measured(files, groups=files / "G.txt")
+    (files / "G.txt").write_text("a\nb\n" * 60)
+    with pytest.raises(BadInput, match="groups are of people, and row 1 is in 'b'"):
+        measured(files, groups=files / "G.txt")
+
+
+def test_a_far_whose_pairs_are_only_counted_has_no_groups_and_says_so(files, monkeypatch):
+    monkeypatch.setattr("tronie.evaluation.run_pairs.KEPT_AT_MOST", 10)
+    np.save(files / "G.npy", np.where(np.load(files / "L.npy") % 2 == 0, "even", "odd"))
+    report = measured(files, groups=files / "G.npy").run().report()
+    assert [groups.far for groups in report.details.groups] == [0.001]
+    assert "no groups at FAR 0.05: its pairs were counted, not kept" in report.notes
+
+
+def test_a_checkpoint_can_stay_until_the_answer_is_written(files):
+    state = files / "state"
+    first = measured(files).run(checkpoint=state, checkpoint_stays=True).to_dict()
+    visited = []
+    again = measured(files).run(checkpoint=state, progress=lambda a, b: visited.append((a, b)))
+    assert again.to_dict()["points"] == first["points"]
+    assert visited[0][0] == visited[0][1]
+    assert not state.exists()

@@ -7,6 +7,7 @@ import pytest
 
 from tronie.data.readers.features import write_features
 from tronie.errors import BadArray, BadFile, BadInput, NotEnoughData
+from tronie.evaluation.pairs.plan import make_plan
 from tronie.evaluation.pairs.sets import HowToRun
 from tronie.evaluation.protocols import lfr19_image, mfr21
 from tronie.evaluation.run_sets import prepare_far_row, prepare_mfr21
@@ -41,12 +42,14 @@ def test_a_row_of_fars_is_the_same_from_either_form_of_matrix(world):
     assert set(told[0].provenance.inputs) == {"features", "meta"}
 
 
-def test_a_loose_end_is_sampled_unless_all_pairs_are_asked_for(world):
-    for sampled_from, kinds in ((1e-3, {True}), (None, {False})):
+def test_a_loose_end_is_sampled_unless_all_pairs_are_asked_for(world, monkeypatch):
+    defaults = {**make_plan.__kwdefaults__, "sample_pairs": 3500}
+    monkeypatch.setattr(make_plan, "__kwdefaults__", defaults)
+    for sampled_from, kinds in ((1e-2, {True}), (None, {False})):
         prepared = prepare_far_row(
             "lfr19-image", world / "M.npy", world / "subject.csv", sampled_from=sampled_from
         )
-        points = prepared.run(HowToRun(sample_pairs=3000)).details.points
+        points = prepared.run(HowToRun(sample_pairs=300)).details.points
         assert {point.sampled for point in points if point.far >= 0.01} == kinds
 
 
@@ -75,5 +78,5 @@ def test_tables_that_do_not_fit_are_refused(world):
     (world / "short.csv").write_text("subject\n1\n1\n2\n")
     with pytest.raises(BadArray, match=r"the matrix has 90 rows and .*short.csv has 3 lines"):
         prepare_far_row("lfr19-image", world / "M.npy", world / "short.csv")
-    with pytest.raises(NotEnoughData, match="the set pairs: FAR 0.0001 needs at least 10000"):
+    with pytest.raises(NotEnoughData, match="the set pairs: its FAR of 0.0001 needs 10000"):
         prepare_far_row("lfr19-video", world / "M.npy", world / "subject.csv")

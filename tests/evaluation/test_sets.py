@@ -88,7 +88,9 @@ def test_whoever_waits_is_told_what_runs():
 
 
 def test_a_set_with_too_few_pairs_is_named():
-    with pytest.raises(NotEnoughData, match=r"the set tight: FAR 1e-06 needs .* got 6960"):
+    with pytest.raises(
+        NotEnoughData, match=r"the set tight: its FAR of 1e-06 needs 1000000 .* give 6960; `tronie"
+    ):
         planned([PairSet(name="tight", fars=(1e-6, 0.1))])
     with pytest.raises(NotEnoughData, match="the set one: a rate needs pairs of one person and"):
         planned([PairSet(name="one", fars=(0.1,), group=PEOPLE == 3)])

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from tronie.cli import options, pair_options
-from tronie.cli.answers import ReportFile, answer, check_report, print_points, write
+from tronie.cli.answers import ReportFile, answer, check_report, write
+from tronie.cli.files import writable_file
 from tronie.cli.matrix_in_use import matrix_in_use
 from tronie.cli.models_in_use import Chosen
 from tronie.cli.terminal import print_json, progress_of, say, tell
-from tronie.errors import EngineUnavailable
-from tronie.evaluation.pairs.sets import SAMPLE_PAIRS, HowToRun
+from tronie.errors import BadInput, EngineUnavailable
+from tronie.evaluation.pairs.plan import SAMPLE_PAIRS
+from tronie.evaluation.pairs.sets import SAMPLE_PAIRS as CURVE_PAIRS
+from tronie.evaluation.pairs.sets import HowToRun
 from tronie.evaluation.pairs.sweep import Spread
-from tronie.evaluation.run_pairs import Screens, prepare_pairs
+from tronie.evaluation.run_pairs import PairsOutcome, Screens, prepare_pairs
 from tronie.evaluation.run_sets import LOOSE, PreparedSets, prepare_far_row, prepare_mfr21
 from tronie.runtime.score_scan import open_screens
 
@@ -52,6 +55,8 @@ def pairs(
     """
     check_report(report)
     chosen = Chosen(detector=detector, model=model, policy="center", flip=flip, threads=threads)
+    if checkpoint is not None:
+        writable_file(checkpoint, option="--checkpoint")
     matrix = matrix_in_use(
         chosen, features, images=images, labels=labels, aligned=aligned, out=features_out
     )
@@ -66,24 +71,36 @@ def pairs(
         left_out=leave_out,
         groups=groups,
         sampled_from=sample_from,
+        sample_pairs=sample_pairs or SAMPLE_PAIRS,
     )
     for line in prepared.plan.describe():
         say(line)
-    wanted = sample_pairs or (0 if report is None else SAMPLE_PAIRS)
     with progress_of("comparing") as show, spread_over(ray) as spread:
         outcome = prepared.run(
-            checkpoint=checkpoint, sample_pairs=wanted, progress=show, spread=spread
+            checkpoint=checkpoint,
+            checkpoint_stays=True,
+            sample_pairs=0 if report is None else sample_pairs or CURVE_PAIRS,
+            progress=show,
+            spread=spread,
         )
+    _answer_pairs(outcome, report=report, json=json)
+    if checkpoint is not None:  # not before everything is written
+        checkpoint.unlink(missing_ok=True)
+
+
+def _answer_pairs(outcome: PairsOutcome, *, report: Path | None, json: bool) -> None:
+    """One JSON object for each FAR; or what all protocols print, and who has most errors."""
+    if not json:
+        answer(outcome.report(), report=report, json=False)
+        for kind, table in outcome.report().details.most_errors.items():
+            most = ", ".join(f"{row['label']} ({row['in_pairs']})" for row in table[:5])
+            tell(f"{kind}, most by label: {most}")
+        return
     write(outcome.report(), report)
     told = outcome.to_dict()
-    if json:
-        shared = {key: value for key, value in told.items() if key != "points"}
-        for point in told["points"]:
-            print_json({**point, **shared})
-        return
-    print_points(tuple(point.operating_point() for point in outcome.result.points))
-    for note in [point["note"] for point in told["points"] if "note" in point] + told["notes"]:
-        tell(note)
+    shared = {key: value for key, value in told.items() if key != "points"}
+    for point in told["points"]:
+        print_json({**point, **shared})
 
 
 def mfr21(
@@ -212,6 +229,8 @@ def screens_of(device: str, threads: int | None) -> Screens:
         here = open_screens(dimension, float32_error=error, threads=threads)
         if device == "cpu":
             return list(here)
+        if not device.startswith("cuda"):
+            raise BadInput(f"--search-device is cpu, cuda or cuda:N; got {device!r}")
         try:
             from tronie.lab.nn.score_scan import open_screens as open_on_device
         except ImportError:

@@ -59,6 +59,10 @@ def matrix_in_use(
             raise BadInput("give --labels L.npy with --features: whose each row is")
         return Matrix(features=features, labels=named)
     writable_file(out, option="--features-out")
+    if out.exists() and not out.with_name(f"{out.name}.journal").exists():
+        raise BadInput(
+            f"--features-out {out} is there and would be replaced; name another file, or delete it"
+        )
     people, paths = _photographs(images or (), out)
     if named is None and people is None:
         raise BadInput("a list of images does not say who they show; give --labels")

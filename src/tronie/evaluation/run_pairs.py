@@ -31,9 +31,20 @@ from tronie.evaluation.pairs.all_pairs import (
     ScoredPair,
     measure_pairs,
 )
-from tronie.evaluation.pairs.details import by_label, details_of, groups_of
+from tronie.evaluation.pairs.details import (
+    by_label,
+    check_groups,
+    details_of,
+    groups_of,
+    notes_on_groups,
+)
 from tronie.evaluation.pairs.pairing import DISTRACTOR, Pairing, pairing
-from tronie.evaluation.pairs.plan import Plan, make_plan
+from tronie.evaluation.pairs.plan import (
+    KEPT_AT_MOST,
+    SAMPLE_PAIRS,
+    Plan,
+    make_plan,
+)
 from tronie.evaluation.pairs.points import PairsPoint
 from tronie.evaluation.pairs.scores import (
     NumpyScreen,
@@ -89,7 +100,7 @@ class PairsOutcome:
             notes=(
                 "pairs are unordered, each counted once",
                 f"searched with {self.result.screen}, which has no part in the numbers",
-                *self.result.notes,
+                *self._notes(),
             ),
             provenance=self.provenance,
         )
@@ -107,13 +118,17 @@ class PairsOutcome:
             "passes": self.result.passes,
             "worst_impostors": [self._pair(pair) for pair in self.result.worst],
             "lowest_genuine": [self._pair(pair) for pair in self.result.missed],
-            "notes": list(self.result.notes),
+            "notes": list(self._notes()),
             "provenance": self.provenance.to_dict(),
         }
         if self.groups is not None:
             compared = groups_of(self.result, self.chosen, self.groups)
             told["groups"] = [groups.to_dict() for groups in compared]
         return told
+
+    def _notes(self) -> tuple[str, ...]:
+        lost = () if self.groups is None else notes_on_groups(self.result)
+        return (*self.result.notes, *lost)
 
     def _point(self, point: PairsPoint) -> dict[str, Any]:
         told = point.operating_point().to_dict()
@@ -149,6 +164,7 @@ class PreparedPairs:
         checkpoint: Path | None = None,
         checkpoint_every_s: float = CHECKPOINT_EVERY_S,
         sample_pairs: int = 0,
+        checkpoint_stays: bool = False,
         seed: int = 0,
         progress: Progress | None = None,
         spread: Spread | None = None,
@@ -164,6 +180,7 @@ class PreparedPairs:
             seed=seed,
             checkpoint=checkpoint,
             checkpoint_every_s=checkpoint_every_s,
+            checkpoint_stays=checkpoint_stays,
             features_sha256=self.made_with.inputs["features"],
             progress=progress,
             spread=spread,
@@ -190,6 +207,7 @@ def prepare_pairs(
     left_out: str | Path | None = None,
     groups: str | Path | None = None,
     sampled_from: float | Fraction | None = None,
+    sample_pairs: int = SAMPLE_PAIRS,
     worst: int = 100,
     missed: int = 100,
 ) -> PreparedPairs:
@@ -208,6 +226,7 @@ def prepare_pairs(
         groups: The group of each row, by name, in the forms of `labels`: FMR and FNMR are then
             compared between groups. All rows of a person are in one.
         sampled_from: FARs from this one on are estimated from a sample of the pairs.
+        sample_pairs: How many a sample has.
         worst: How many of the best impostor pairs to return.
         missed: How many of the lowest genuine pairs to return.
 
@@ -234,20 +253,30 @@ def prepare_pairs(
             against=None if against is None else read_array(Path(against)),
             left_out=() if left_out is None else read_array(Path(left_out)),
         )
+        named = None if groups is None else read_labels(Path(groups))
+        if named is not None:
+            check_groups(chosen, named)
         d = unit.shape[1]
         made = [NumpyScreen()] if screens is None else screens(d, screen_error(d))
         plan = make_plan(
-            unit, chosen, fars=fars, screens=made, worst=worst, sampled_from=sampled_from
+            unit,
+            chosen,
+            fars=fars,
+            screens=made,
+            worst=worst,
+            sampled_from=sampled_from,
+            sample_pairs=sample_pairs,
+            loose_kept=None if named is None else KEPT_AT_MOST,
         )
     files = {"labels": labels, "group": group, "against": against, "left_out": left_out}
-    named = {name: Path(file) for name, file in {**files, "groups": groups}.items() if file}
+    inputs = {name: Path(file) for name, file in {**files, "groups": groups}.items() if file}
     return PreparedPairs(
         unit=unit,
         labels=names,
         chosen=chosen,
         plan=plan,
-        groups=None if groups is None else read_labels(Path(groups)),
-        made_with=provenance({"features": checksum.result(), **named}),
+        groups=named,
+        made_with=provenance({"features": checksum.result(), **inputs}),
         worst=worst,
         missed=missed,
     )

@@ -42,9 +42,6 @@ from tronie.evaluation.pairs.sweep import (
 )
 from tronie.evaluation.report_parts import Curve, Histogram
 
-SAMPLE_PAIRS = 1_000_000
-"""Drawn for FARs that are to be sampled, unless another number is asked for."""
-
 
 class ScoredPair(NamedTuple):
     """Two rows and their score."""
@@ -103,8 +100,8 @@ def measure_pairs(
         plan: Of `make_plan`, for the same rows and pairs.
         worst: How many of the best impostor pairs to return; fewer if the plan keeps fewer.
         missed: How many of the lowest genuine pairs to return.
-        sample_pairs: Impostor pairs drawn for the loose end of the curve, for the histogram
-            and for FARs that are sampled; those draw at least SAMPLE_PAIRS unless it is more.
+        sample_pairs: Impostor pairs drawn for the loose end of the curve and for the histogram;
+            where the plan samples a FAR, its own number is drawn for all.
         seed: Of the draws of people for the intervals, and of pairs for the sample.
         checkpoint: A file to write the state to, and to go on from if it is there. It is
             removed at the end unless `checkpoint_stays`; then it holds the whole pass, and
@@ -128,9 +125,7 @@ def measure_pairs(
         unit, chosen, plan, run, checkpoint, checkpoint_every_s, progress, spread
     )
     scores, codes = state.top.best()
-    if any(aim.path == "sampled" for aim in plan.aims):
-        sample_pairs = sample_pairs or SAMPLE_PAIRS
-    sample = sample_impostors(unit, chosen, pairs=sample_pairs, seed=seed)
+    sample = sample_impostors(unit, chosen, pairs=plan.sample_pairs or sample_pairs, seed=seed)
     found = _thresholds(plan, state, scores, codes, sample, rows=len(unit))
     places = curve_thresholds(scores, sample, impostor_pairs=chosen.impostor_pairs)
     edges = [end for one in found for end in one.between]

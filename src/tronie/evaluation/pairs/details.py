@@ -62,7 +62,7 @@ def groups_of(
     result: PairsResult, chosen: Pairing, groups: NDArray[Any], *, of: str = ""
 ) -> tuple[Groups, ...]:
     """For each FAR whose accepted pairs are known, the groups beside each other."""
-    names = _checked(chosen, groups)
+    names = check_groups(chosen, groups)
     kept = [point for point in result.points if point.path == "kept"]
     return tuple(_compared(result, chosen, groups, names, point, of) for point in kept)
 
@@ -99,8 +99,22 @@ def _example(kind: str, pair: ScoredPair, labels: NDArray[Any], of: str) -> Pair
     )
 
 
-def _checked(chosen: Pairing, groups: NDArray[Any]) -> NDArray[Any]:
-    """The names of the groups, once every person is known to be in one."""
+def notes_on_groups(result: PairsResult) -> tuple[str, ...]:
+    """A sentence for each FAR at which groups cannot be compared."""
+    return tuple(
+        f"no groups at FAR {point.far:g}: its pairs were {point.path}, not kept"
+        for point in result.points
+        if point.path != "kept"
+    )
+
+
+def check_groups(chosen: Pairing, groups: NDArray[Any]) -> NDArray[Any]:
+    """The names of the groups, once every person is known to be in one.
+
+    Raises:
+        BadArray: `groups` is not (N,).
+        BadInput: the rows of a person are in two groups.
+    """
     people = chosen.people
     if groups.shape != people.shape:
         raise BadArray(

@@ -249,7 +249,13 @@ def _side(
 def _left_out_codes(
     pairs: Sequence[tuple[int, int]] | NDArray[np.integer], rows: int
 ) -> NDArray[np.int64]:
-    given = np.asarray(pairs if len(pairs) else np.zeros((0, 2)), np.int64).reshape(-1, 2)
+    given = np.asarray(pairs if len(pairs) else np.zeros((0, 2), np.int64))
+    if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu":
+        raise BadArray(
+            "pairs to be left out must be whole numbers of shape (X, 2), two rows each; got "
+            f"{given.dtype} of shape {given.shape}"
+        )
+    given = given.astype(np.int64)
     if len(given) and (int(given.min()) < 0 or int(given.max()) >= rows):
         raise BadArray(f"a pair to be left out names a row outside 0 to {rows - 1}")
     given = given[given[:, 0] != given[:, 1]]

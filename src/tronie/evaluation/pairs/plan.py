@@ -26,7 +26,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from tronie.errors import BadInput
+from tronie.errors import BadInput, NotEnoughData
 from tronie.evaluation.metrics.verification import accepts_allowed, exact_rate, too_few_pairs
 from tronie.evaluation.pairs.pairing import Pairing
 from tronie.evaluation.pairs.scores import ProductScreen, Rows, Screen, screen_error
@@ -34,6 +34,10 @@ from tronie.evaluation.pairs.sweep import pairs_to_visit
 
 KEPT_AT_MOST = 1 << 24
 """Best pairs kept for a tight FAR: 16 bytes each, three times over while they are sorted."""
+SAMPLE_PAIRS = 1_000_000
+"""Impostor pairs drawn for FARs that are sampled."""
+SAMPLED_ERRORS = 30
+"""A FAR that accepts fewer pairs of the sample is not estimated from it."""
 LOOSE_FAR = Fraction(1, 1000)
 LOOSE_KEPT_AT_MOST = 1 << 17
 """From LOOSE_FAR on, counting is cheaper than keeping this many."""
@@ -70,6 +74,8 @@ class Plan:
     """Of the FARs that are counted, in their order."""
     impostor_pairs: int
     genuine_pairs: int
+    sample_pairs: int
+    """Drawn for the FARs that are sampled; 0 if there is none."""
     seconds: float
     """Estimated, for this machine, alone on it."""
 
@@ -96,6 +102,8 @@ def make_plan(
     screens: Sequence[Screen],
     worst: int = 0,
     sampled_from: float | Fraction | None = None,
+    sample_pairs: int = SAMPLE_PAIRS,
+    loose_kept: int | None = None,
     seed: int = 0,
 ) -> Plan:
     """Decide how each FAR is found and which screen runs; see the top of this file.
@@ -104,13 +112,21 @@ def make_plan(
         unit: Stored unit rows (N, D).
         screens: What this machine has; at least one must give products.
         worst: How many of the best impostor pairs are wanted beside the thresholds.
-        sampled_from: FARs from this one on are estimated from a sample; None: none is.
+        sampled_from: FARs from this one on are estimated from a sample, where there are more
+            impostor pairs than the sample has; None: none is.
+        sample_pairs: How many pairs a sample has.
+        loose_kept: From LOOSE_FAR on, accepted pairs are kept up to this many, and counted
+            beyond; LOOSE_KEPT_AT_MOST if None, KEPT_AT_MOST where the pairs are wanted.
 
     Raises:
         BadInput: a FAR is outside (0, 1), or none is asked for.
-        NotEnoughData: a FAR is below one in all impostor pairs; says which can be asked.
+        NotEnoughData: a FAR is below one in all impostor pairs, or too tight for the sample;
+            says what can be asked.
     """
-    aims = _aims(fars, chosen.impostor_pairs, sampled_from)
+    if sampled_from is not None and chosen.impostor_pairs <= sample_pairs:
+        sampled_from = None  # all pairs cost no more than the sample
+    kept_at_most = LOOSE_KEPT_AT_MOST if loose_kept is None else loose_kept
+    aims = _aims(fars, chosen.impostor_pairs, sampled_from, sample_pairs, kept_at_most)
     sample, rows = _sample(unit, chosen, seed=seed)
     kept = [aim.allowed for aim in aims if aim.path == "kept"]
     keep = min(chosen.impostor_pairs, max([k + 1 for k in kept] + [worst]))
@@ -141,12 +157,17 @@ def make_plan(
         brackets=brackets,
         impostor_pairs=chosen.impostor_pairs,
         genuine_pairs=chosen.genuine_pairs,
+        sample_pairs=sample_pairs if any(aim.path == "sampled" for aim in aims) else 0,
         seconds=seconds + genuine_s,
     )
 
 
 def _aims(
-    fars: Sequence[float | Fraction], pairs: int, sampled_from: float | Fraction | None
+    fars: Sequence[float | Fraction],
+    pairs: int,
+    sampled_from: float | Fraction | None,
+    sample_pairs: int,
+    loose_kept: int,
 ) -> tuple[Aim, ...]:
     if len(fars) == 0:
         raise BadInput("no FAR was asked for; give at least one, such as 1e-4")
@@ -157,10 +178,16 @@ def _aims(
         allowed = accepts_allowed(given, pairs)
         if allowed == 0:
             raise too_few_pairs(given, pairs)
-        limit = LOOSE_KEPT_AT_MOST if rate >= LOOSE_FAR else KEPT_AT_MOST
+        limit = min(KEPT_AT_MOST, loose_kept) if rate >= LOOSE_FAR else KEPT_AT_MOST
         path = "kept" if allowed < limit else "counted"
         if sampled_from is not None and rate >= exact_rate(sampled_from):
             path = "sampled"
+            if (few := accepts_allowed(given, sample_pairs)) < SAMPLED_ERRORS:
+                raise NotEnoughData(
+                    f"FAR {float(given):g} accepts {few} of a sample of {sample_pairs} pairs, and "
+                    f"an estimate needs {SAMPLED_ERRORS}; draw more pairs, or sample from a "
+                    "higher FAR on"
+                )
         aims.append(Aim(far=float(given), allowed=allowed, path=path))
     return tuple(aims)
 

@@ -8,6 +8,7 @@ goes on in the set where it was.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import NotEnoughData
-from tronie.evaluation.metrics.verification import accepts_allowed
+from tronie.evaluation.metrics.verification import accepts_allowed, exact_rate
 from tronie.evaluation.pairs.all_pairs import PairsResult, measure_pairs
-from tronie.evaluation.pairs.details import details_of
+from tronie.evaluation.pairs.details import check_groups, details_of
 from tronie.evaluation.pairs.pairing import Pairing, pairing
-from tronie.evaluation.pairs.plan import Plan, make_plan
+from tronie.evaluation.pairs.plan import KEPT_AT_MOST, Plan, make_plan
 from tronie.evaluation.pairs.scores import Rows, Screen
 from tronie.evaluation.pairs.sweep import Progress, Spread
 from tronie.evaluation.report_parts import Details, OperatingPoint
@@ -108,6 +109,7 @@ def plan_sets(
 
     Raises:
         NotEnoughData: a set has no genuine or no impostor pair, or too few for its first FAR.
+        BadInput: the rows of a person are in two groups.
     """
     planned = []
     for asked in sets:
@@ -116,9 +118,22 @@ def plan_sets(
             possible = [
                 far for far in asked.fars if accepts_allowed(far, chosen.impostor_pairs) > 0
             ]
-            fars = possible if asked.fars[0] in possible else asked.fars  # refused with its text
+            if asked.fars[0] not in possible:
+                raise NotEnoughData(
+                    f"its FAR of {asked.fars[0]:g} needs {math.ceil(1 / exact_rate(asked.fars[0]))}"
+                    f" impostor pairs, and these rows give {chosen.impostor_pairs}; "
+                    "`tronie evaluate pairs --far` takes any FAR"
+                )
+            if asked.groups is not None:
+                check_groups(chosen, asked.groups)
             plan = make_plan(
-                unit, chosen, fars=fars, screens=screens, worst=100, sampled_from=sampled_from
+                unit,
+                chosen,
+                fars=possible,
+                screens=screens,
+                worst=100,
+                sampled_from=sampled_from,
+                loose_kept=None if asked.groups is None else KEPT_AT_MOST,
             )
         except NotEnoughData as fault:
             raise NotEnoughData(f"the set {asked.name}: {fault}") from fault

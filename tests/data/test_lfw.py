@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import zipfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tronie.data.readers.lfw as lfw
-from tronie.data.readers.lfw import LfwPhotos, Pair, Photo, read_pairs
+from tronie.data.readers.lfw import LfwPhotos, Pair, Photo, read_pairs, read_people
 from tronie.errors import BadFile, BadInput, NotFound
 
 TWO_FOLDS = """2\t2
@@ -263,3 +264,39 @@ def test_every_photograph_of_the_pairs_is_there_and_is_a_jpeg(test_data):
         assert named <= set(photos.all())
         for photo in sorted(named)[::200]:
             assert photos.read(*photo)[:3] == b"\xff\xd8\xff"
+
+
+# --- people files
+
+
+def test_people_of_all_folds_come_together_with_their_counts(pairs):
+    several = "2\n2\nAda\t5\nBo\t1\n1\nCy\t3\n"
+    assert read_people(pairs(several)) == {"Ada": 5, "Bo": 1, "Cy": 3}
+    assert read_people(pairs("2\nAda\t5\nBo\t1\n")) == {"Ada": 5, "Bo": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "names nobody"),
+        ("Ada\t5\n", ":1: must hold the number of people; got 'Ada"),
+        ("3\nAda\t5\n", ":1: announces 3 people; 1 lines follow"),
+        ("1\nAda\t5\nBo\t1\n", ":3: must hold the number of people"),
+        ("1\nAda\n", ":2: must read 'NAME 5'"),
+        ("1\nAda\t0\n", ":2: must read 'NAME 5'"),
+        ("2\nAda\t5\nAda\t1\n", ":3: Ada is there twice"),
+        ("1\n../Ada\t5\n", ":2: a person's name must not be a path"),
+    ],
+)
+def test_a_people_file_that_breaks_its_form_is_refused_by_the_line(pairs, text, told):
+    with pytest.raises(BadFile, match=re.escape(told)):
+        read_people(pairs(text))
+
+
+@pytest.mark.data
+def test_the_real_lists_of_people_hold_their_numbers(test_data):
+    sizes = {"people": 5749, "peopleDevTrain": 4038, "peopleDevTest": 1711}
+    found = {name: read_people(test_data / "lfw" / f"{name}.txt") for name in sizes}
+    assert {name: len(people) for name, people in found.items()} == sizes
+    assert sum(found["people"].values()) == 13233
+    assert not found["peopleDevTrain"].keys() & found["peopleDevTest"].keys()

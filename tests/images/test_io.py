@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tronie.images.io as io_module
 from tronie.errors import BadArray, BadImage, BadInput, NotFound
 from tronie.images.io import (
     IMAGE_SUFFIXES,
     MAX_PIXELS,
+    WRITABLE_SUFFIXES,
     decode_image,
     encode_image,
+    image_size,
     read_image,
     write_image,
 )
@@ -596,3 +599,54 @@ def test_a_picture_too_wide_for_its_format_is_refused():
 def test_suffixes_are_those_that_listing_compares_with():
     assert {".jpg", ".jpeg", ".png", ".webp", ".heic"} <= IMAGE_SUFFIXES
     assert all(s == s.lower() and s.startswith(".") for s in IMAGE_SUFFIXES)
+
+
+# --- the size alone
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+def test_the_size_is_that_of_the_decoded_picture(kind):
+    data = saved(Image.fromarray(smooth(48, 64)), kind)
+    height, width = decode_image(data).shape[:2]
+    assert image_size(data) == (width, height) == (64, 48)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_upright_picture(orientation):
+    data = saved(Image.fromarray(smooth(48, 64)), "JPEG", exif=exif_with(orientation))
+    height, width = decode_image(data).shape[:2]
+    assert image_size(data) == (width, height)
+
+
+def test_the_size_of_a_whole_jpeg_needs_no_decoding(monkeypatch):
+    data = saved(Image.fromarray(smooth()), "JPEG")
+    monkeypatch.setattr(io_module, "decode_image", None)
+    assert image_size(data) == (64, 48)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.95])
+def test_the_size_of_a_truncated_picture_is_refused(kind, part):
+    noise = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = saved(Image.fromarray(noise), kind)
+    with pytest.raises(BadImage, match=r"'cut' (is|begins|cannot)"):
+        image_size(data[: int(len(data) * part)], name="cut")
+
+
+def test_the_size_of_a_broken_header_is_refused():
+    data = saved(Image.fromarray(smooth()), "JPEG")
+    with pytest.raises(BadImage, match="'odd' cannot be used: the JPEG header ends before"):
+        image_size(data[:20] + data[-2:], name="odd")
+    with pytest.raises(BadImage, match="'odd' is a damaged PNG picture"):
+        image_size(b"\x89PNG\r\n\x1a\n" + b"IEND\xaeB`\x82", name="odd")
+
+
+def test_the_size_over_the_limit_is_refused():
+    data = saved(Image.fromarray(smooth(48, 64)), "JPEG")
+    with pytest.raises(BadImage, match="64 x 48 = 3072 pixels, over the limit of 3000"):
+        image_size(data, max_pixels=3000)
+
+
+def test_what_can_be_written_is_listed():
+    for suffix in WRITABLE_SUFFIXES:
+        assert decode_image(encode_image(smooth(), suffix)).shape == (48, 64, 3)

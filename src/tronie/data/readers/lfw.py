@@ -1,4 +1,4 @@
-r"""Labeled Faces in the Wild: the pairs files, and photographs from folders or their zip.
+r"""Labeled Faces in the Wild: pairs and people files, and photographs from folders or their zip.
 
     10 <tab> 300                    folds, and pairs of each kind in a fold
     Ada <tab> 1 <tab> 4             300 lines: two photographs of one person
@@ -6,7 +6,12 @@ r"""Labeled Faces in the Wild: the pairs files, and photographs from folders or 
     ...                             the next fold
 
 A file whose first line holds one number (pairsDevTest.txt) is a single fold. Photograph 4
-of Ada is `Ada/Ada_0004.jpg`, below any folder of the data folder or of a zip in it.
+of Ada is `Ada/Ada_0004.jpg`, below any folder of the data folder or of a zip in it. The
+people files have folds too, but each states its own number of people:
+
+    10                              folds, left out where there is only one
+    601                             people in the first fold
+    Ada <tab> 5                     how many photographs there are of her
 
 Source: Huang et al., "Labeled Faces in the Wild", UMass Amherst TR 07-49, 2007, README 3c.
 """
@@ -77,6 +82,38 @@ def read_pairs(path: str | Path) -> tuple[Fold, ...]:
     ]
     size = 2 * per_kind
     return tuple(tuple(pairs[start : start + size]) for start in range(0, asked, size))
+
+
+def read_people(path: str | Path) -> dict[str, int]:
+    """The people of `path`, all folds together, and how many photographs LFW has of each.
+
+    Raises:
+        NotFound: there is no such file.
+        BadFile: it breaks the format, or names somebody twice; the message names the line.
+    """
+    lines = _lines(Path(path))
+    found: dict[str, int] = {}
+    at = 1 if len(lines) > 1 and _is_count(lines[0].strip()) and _is_count(lines[1].strip()) else 0
+    while at < len(lines):
+        count = lines[at].strip()
+        if not _is_count(count):
+            raise BadFile(f"{path}:{at + 1}: must hold the number of people; got {lines[at]!r}")
+        if at + int(count) >= len(lines):
+            raise BadFile(
+                f"{path}:{at + 1}: announces {count} people; {len(lines) - at - 1} lines follow"
+            )
+        for n in range(at + 1, at + 1 + int(count)):
+            fields = lines[n].split()
+            if len(fields) != 2 or not _is_count(fields[1]):
+                raise BadFile(f"{path}:{n + 1}: must read 'NAME 5'; got {lines[n]!r}")
+            _check_name(fields[0], BadFile, where=f"{path}:{n + 1}")
+            if fields[0] in found:
+                raise BadFile(f"{path}:{n + 1}: {fields[0]} is there twice")
+            found[fields[0]] = int(fields[1])
+        at += 1 + int(count)
+    if not found:
+        raise BadFile(f"{path} names nobody")
+    return found
 
 
 class LfwPhotos:

@@ -91,3 +91,12 @@ def test_an_empty_catalogue_says_so():
 def test_what_is_no_package_is_no_catalogue(package):
     with pytest.raises(NotFound, match=rf"^no catalogue '{package}': it must be a package"):
         catalog.entries(package)
+
+
+def test_variants_are_read_from_the_source_and_not_run(tray, tmp_path):
+    entry = tmp_path / tray / "iresnet.py"
+    entry.write_text('VARIANTS: dict = {"100": make(), "18": 2}\nraise RuntimeError("not run")\n')
+    assert catalog.variants(tray, "iresnet") == ("100", "18")
+    entry.write_text('SIZES = {"tiny": 1}\n')
+    assert catalog.variants(tray, "iresnet") == ()
+    assert catalog.variants(tray, "iresnet", table="SIZES") == ("tiny",)

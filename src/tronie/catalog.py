@@ -79,6 +79,25 @@ def docstring(package: str, key: str) -> str:
     return ast.get_docstring(ast.parse(source)) or ""
 
 
+def variants(package: str, key: str, *, table: str = "VARIANTS") -> tuple[str, ...]:
+    """Names that the entry `key` lists in its dictionary `table`, read without importing it.
+
+    In the order of the source, where the dictionary is written out with strings as its keys;
+    none where it has no such dictionary.
+
+    Raises:
+        NotFound: no entry of that name; the message holds the nearest one and the list.
+    """
+    source = _entry_file(package, key, ".py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        named = [t.id for t in targets if isinstance(t, ast.Name)]
+        value = getattr(node, "value", None)
+        if table in named and isinstance(value, ast.Dict):
+            return tuple(str(ast.literal_eval(name)) for name in value.keys if name is not None)
+    return ()
+
+
 def not_found(key: str, known: Iterable[str], *, where: str) -> NotFound:
     """The error for a name that is not there, to be raised by the caller.
 

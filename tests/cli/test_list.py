@@ -24,11 +24,21 @@ raise RuntimeError("describing an entry must not run it")
 MODEL = 'summary = "A toy model"\nsource = "a wheel"\nlicense = "MIT"\ndimension = 8\n'
 
 
+NETWORK = '"""A toy network."""\nVARIANTS = {"18": 1, "x1.25": 2}\nraise RuntimeError("not run")\n'
+LABORATORY = ("backbones", "margins", "heads")
+
+
 @pytest.fixture
 def catalogues(tmp_path, monkeypatch):
-    """One detector format, one model and no protocol."""
-    for name in ("toy_formats", "toy_models", "toy_protocols"):
-        (tmp_path / name).mkdir()
+    """One detector format, one model, no protocol, a network of two variants and one recipe."""
+    for name in ("toy_formats", "toy_models", "toy_protocols", "toy_recipes/recognition"):
+        (tmp_path / name).mkdir(parents=True)
+    for kind in LABORATORY:
+        (tmp_path / f"toy_{kind}").mkdir()
+        monkeypatch.setattr(list_module, kind.upper(), f"toy_{kind}")
+    (tmp_path / "toy_backbones" / "toy_net.py").write_text(NETWORK)
+    (tmp_path / "toy_recipes" / "recognition" / "toy_run.py").write_text('"""A toy run."""\n')
+    monkeypatch.setattr(list_module, "RECIPES", "toy_recipes")
     (tmp_path / "toy_formats" / "toy_net.py").write_text(FORMAT)
     (tmp_path / "toy_models" / "toy-2024.toml").write_text(MODEL)
     monkeypatch.syspath_prepend(tmp_path)
@@ -42,6 +52,10 @@ def test_without_a_kind_the_kinds_are_listed_and_counted(catalogues, cli_here):
         {"kind": "models", "entries": 1},
         {"kind": "detectors", "entries": 1},
         {"kind": "protocols", "entries": 0},
+        {"kind": "backbones", "entries": 2},
+        {"kind": "margins", "entries": 0},
+        {"kind": "heads", "entries": 0},
+        {"kind": "recipes", "entries": 1},
         {"kind": "verbs", "entries": len(VERBS)},
     ]
 
@@ -50,6 +64,20 @@ def test_a_detector_format_is_listed_by_its_first_paragraph(catalogues, cli_here
     assert cli_here("list", "detectors", "--json").json_lines() == [
         {"name": "toy-net", "summary": "Heads of a toy detector, decoded to pixels."}
     ]
+
+
+def test_a_network_is_listed_by_each_of_its_variants(catalogues, cli_here):
+    assert cli_here("list", "backbones", "--json").json_lines() == [
+        {"name": "toy-net-18", "summary": "A toy network."},
+        {"name": "toy-net-x1.25", "summary": "A toy network."},
+    ]
+    assert cli_here("show", "toy_net_18").out.startswith("toy-net-18 (backbones)")
+
+
+def test_a_recipe_is_named_with_its_task_as_it_is_trained(catalogues, cli_here):
+    (row,) = cli_here("list", "recipes", "--json").json_lines()
+    assert row == {"name": "recognition/toy_run", "summary": "A toy run."}
+    assert "A toy run." in cli_here("show", "recognition/toy_run").out
 
 
 def test_a_model_is_listed_by_its_summary(catalogues, cli_here):

@@ -17,6 +17,8 @@ TESTS = REPOSITORY / "tests"
 CATALOGUES = {
     "runtime/detectors": "contracts/test_detectors.py",
     "evaluation/protocols": "contracts/test_protocols.py",
+    "lab/nn/backbones": "contracts/test_backbones.py",
+    "lab/recipes/recognition": "contracts/test_recipes.py",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +21,12 @@ from tronie.cli.terminal import print_json, print_table
 MODELS = "tronie.runtime.zoo_entries"
 DETECTORS = "tronie.runtime.detectors"
 PROTOCOLS = "tronie.evaluation.protocols"
+BACKBONES = "tronie.lab.nn.backbones"
+MARGINS = "tronie.lab.nn.margins"
+HEADS = "tronie.lab.nn.heads"
+RECIPES = "tronie.lab.recipes"
+TASKS = ("recognition",)
+"""Folders of RECIPES."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +47,11 @@ class Entry:
 
 def list_kind(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="models, detectors, protocols or verbs.")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="models, detectors, protocols, backbones, margins, heads, recipes or verbs.",
+        ),
     ] = "",
     json: Json = False,
 ) -> None:
@@ -60,12 +70,13 @@ def list_kind(
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model, format, protocol or verb.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `tronie list` prints.")],
     json: Json = False,
 ) -> None:
     """One entry: its docstring, its source and, for a model, its licence and contract."""
     everything = [entry for entries in KINDS.values() for entry in entries()]
-    found = [entry for entry in everything if entry.name == name.replace("_", "-")]
+    asked = name.replace("_", "-")
+    found = [entry for entry in everything if entry.name.replace("_", "-") == asked]
     if not found:
         raise catalog.not_found(name, {entry.name for entry in everything}, where="any catalogue")
     for entry in found:
@@ -98,6 +109,35 @@ def _detectors() -> list[Entry]:
 
 def _protocols() -> list[Entry]:
     return [_documented("protocols", PROTOCOLS, name) for name in catalog.entries(PROTOCOLS)]
+
+
+def _backbones() -> list[Entry]:
+    """One entry for each variant, which share the docstring of their file."""
+    return [
+        replace(entry, name=f"{entry.name}-{variant}")
+        for entry in (_documented("backbones", BACKBONES, n) for n in catalog.entries(BACKBONES))
+        for variant in catalog.variants(BACKBONES, entry.name)
+    ]
+
+
+def _margins() -> list[Entry]:
+    return [_documented("margins", MARGINS, name) for name in catalog.entries(MARGINS)]
+
+
+def _heads() -> list[Entry]:
+    return [_documented("heads", HEADS, name) for name in catalog.entries(HEADS)]
+
+
+def _recipes() -> list[Entry]:
+    """Named with their task, as `tronie train` takes them."""
+    return [
+        replace(
+            _documented("recipes", f"{RECIPES}.{task}", name),
+            name=f"{task}/{name.replace('-', '_')}",
+        )
+        for task in TASKS
+        for name in catalog.entries(f"{RECIPES}.{task}")
+    ]
 
 
 def _documented(kind: str, package: str, name: str) -> Entry:
@@ -136,5 +176,9 @@ KINDS: Mapping[str, Callable[[], list[Entry]]] = {
     "models": _models,
     "detectors": _detectors,
     "protocols": _protocols,
+    "backbones": _backbones,
+    "margins": _margins,
+    "heads": _heads,
+    "recipes": _recipes,
     "verbs": _verbs,
 }

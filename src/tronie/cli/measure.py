@@ -1,0 +1,210 @@
+"""measure: what a model costs, told from its file, or of a backbone that nobody has trained yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tronie import catalog
+from tronie.cli import options
+from tronie.cli.needs_torch import torch_needed
+from tronie.cli.terminal import print_json, print_table, say, tell
+from tronie.runtime import zoo
+from tronie.runtime.entries import entry_names
+from tronie.runtime.flops import GraphCost, OperatorCost, graph_cost
+from tronie.runtime.graph import load_graph, parse_graph
+from tronie.runtime.latency import Latency, latency
+from tronie.runtime.session import EngineOptions, Session, session_of
+
+BACKBONES = "tronie.lab.nn.backbones"
+BATCHES = (1, 32)
+CROP = (112, 112)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A model with its counts; `open` is None where there is nothing to be run."""
+
+    name: str
+    cost: GraphCost
+    size: tuple[int, int]
+    """Height and width of the picture that was counted."""
+    open: Callable[[EngineOptions], Session] | None
+
+
+def measure(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.onnx",
+            help="A file, a model of `tronie models list`, or a backbone as in iresnet-100.",
+        ),
+    ],
+    *,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--batch", metavar="N", min=1, max=4096, help="Time it on N pictures; 1 and 32."
+        ),
+    ] = None,
+    count_only: Annotated[
+        bool,
+        typer.Option(
+            "--count-only",
+            help="Count and do not run it; a backbone's size is then the one it declares.",
+        ),
+    ] = False,
+    operators: Annotated[
+        bool, typer.Option("--operators", help="A line for each operator that multiplies.")
+    ] = False,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size",
+            metavar="PIXELS",
+            min=1,
+            max=8192,
+            help="Side of the picture where the file leaves it free; else that of its contract.",
+        ),
+    ] = None,
+    engine: options.Engine = "onnxruntime",
+    device: options.Device = "cpu",
+    threads: options.Threads = None,
+    precision: options.Precision = "float32",
+    json: options.Json = False,
+) -> None:
+    """Parameters, FLOPs by two rules, size of the ONNX file, and the time it takes here.
+
+    flops_lfr counts convolutions and fully connected layers as the Lightweight Face Recognition
+    challenge does; macs are multiply-adds, attention included. Both are for one picture.
+    """
+    run = EngineOptions(engine=engine, device=device, threads=threads, precision=precision)
+    measured = (
+        _file(model, side=size) if _is_file(model) else _backbone(model, count_only=count_only)
+    )
+    times = [] if count_only else _times(measured, batch, run)
+    if json:
+        print_json(_told(measured, times))
+        return
+    _print(measured, times, operators=operators)
+
+
+def _is_file(model: str) -> bool:
+    known = model.endswith(".onnx") or model in entry_names() or zoo.is_here(model)
+    return known or (model not in _backbones() and Path(model).is_file())
+
+
+def _backbones() -> tuple[str, ...]:
+    return tuple(
+        f"{key}-{variant}"
+        for key in catalog.entries(BACKBONES)
+        for variant in catalog.variants(BACKBONES, key)
+    )
+
+
+def _file(model: str, *, side: int | None) -> Measured:
+    found = zoo.find(model, say=say)
+    stated = (found.contract.height, found.contract.width) if found.contract else CROP
+    size = (side, side) if side else stated
+    graph = load_graph(found.path)
+    cost = graph_cost(graph, size=size, name=found.name)
+    written = graph.graph.input[0].type.tensor_type.shape.dim
+    return Measured(
+        name=found.name,
+        cost=replace(cost, size_bytes=found.path.stat().st_size),
+        size=(written[2].dim_value or size[0], written[3].dim_value or size[1]),
+        open=lambda run: session_of(graph, run, name=found.name),
+    )
+
+
+def _backbone(name: str, *, count_only: bool) -> Measured:
+    """Counted in torch, where biases are as its authors have them, and exported to be timed."""
+    asked = name.replace("_", "-")
+    if asked not in _backbones():
+        known = {*_backbones(), *entry_names()}
+        raise catalog.not_found(name, known, where="the models and backbones")
+    with torch_needed(f"tronie measure {name}"):
+        from tronie.lab.nn.backbone import build_backbone, variant_of
+        from tronie.lab.nn.cost import layer_costs, parameters
+        from tronie.lab.training.export import onnx_bytes, settle_norms
+    network = build_backbone(asked)
+    layers = layer_costs(network)
+    counted = GraphCost(
+        parameters=parameters(network),
+        flops_lfr=sum(layer.flops_lfr for layer in layers),
+        macs=sum(layer.macs for layer in layers),
+        size_bytes=variant_of(asked).size_bytes,
+        operators=tuple(
+            OperatorCost(name=layer.name, op=layer.kind, flops_lfr=layer.flops_lfr, macs=layer.macs)
+            for layer in layers
+        ),
+    )
+    if count_only:
+        return Measured(name=asked, cost=counted, size=CROP, open=None)
+    say(f"{asked} is exported with fresh weights, to be timed; --count-only leaves that out")
+    settle_norms(network)
+    data = onnx_bytes(network)
+    return Measured(
+        name=asked,
+        cost=replace(counted, size_bytes=len(data)),
+        size=CROP,
+        open=lambda run: session_of(parse_graph(data, name=asked), run, name=asked),
+    )
+
+
+def _times(measured: Measured, batch: list[int] | None, run: EngineOptions) -> list[Latency]:
+    assert measured.open is not None
+    session = measured.open(run)
+    fixed = (session.batch,) if session.batch else BATCHES
+    return [latency(session, batch=n, size=measured.size) for n in batch or fixed]
+
+
+def _told(measured: Measured, times: list[Latency]) -> Mapping[str, object]:
+    counts = asdict(measured.cost)
+    each = counts.pop("operators")
+    return {
+        "name": measured.name,
+        **counts,
+        "picture": {"height": measured.size[0], "width": measured.size[1]},
+        "latency": [asdict(time) for time in times],
+        "operators": each,
+    }
+
+
+def _print(measured: Measured, times: list[Latency], *, operators: bool) -> None:
+    cost = measured.cost
+    height, width = measured.size
+    tell(f"{measured.name}, on one picture of {width}x{height}")
+    print_table(
+        ("measured", "value", ""),
+        [
+            ("parameters", cost.parameters, f"{cost.parameters / 1e6:.2f} M"),
+            ("flops_lfr", cost.flops_lfr, f"{cost.flops_lfr / 1e9:.4f} G"),
+            ("macs", cost.macs, f"{cost.macs / 1e9:.4f} G"),
+            ("size_bytes", cost.size_bytes, f"{cost.size_bytes / 2**20:.2f} MiB"),
+        ],
+    )
+    listed = cost.operators if operators else cost.by_type()
+    print_table(
+        ("operator", "name" if operators else "count", "flops_lfr", "macs"),
+        [(each.op, each.name, each.flops_lfr, each.macs) for each in listed],
+    )
+    if times:
+        print_table(
+            ("batch", "median ms", "p99 ms", "ms a picture", "calls", "threads"),
+            [
+                (
+                    time.batch,
+                    f"{time.median_ms:.2f}",
+                    f"{time.p99_ms:.2f}",
+                    f"{time.median_ms / time.batch:.2f}",
+                    time.runs,
+                    time.threads,
+                )
+                for time in times
+            ],
+        )

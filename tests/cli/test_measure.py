@@ -1,0 +1,120 @@
+"""measure, on files and on a backbone; without torch a file is still measured."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import pytest
+
+from toys import toy_detector, toy_embedder
+from tronie.runtime import latency
+
+lab = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not here")
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """A few calls are enough to see that times are told."""
+    monkeypatch.setattr(latency, "BUDGET_S", 0.01)
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return toy_embedder(tmp_path / "toy.onnx")
+
+
+def test_a_file_in_json_has_the_promised_keys(toy, cli_here):
+    (told,) = cli_here("measure", toy, "--threads", 1, "--json").json_lines()
+    assert told["parameters"] == 147 * 8 + 8
+    assert told["flops_lfr"] == 2 * 147 * 8
+    assert told["macs"] == 147 * 8
+    assert told["size_bytes"] == toy.stat().st_size
+    assert [time["batch"] for time in told["latency"]] == [1, 32]
+    assert all(0 < time["median_ms"] <= time["p99_ms"] for time in told["latency"])
+    assert told["operators"] == [
+        {"name": "Gemm_2", "op": "Gemm", "flops_lfr": 2 * 147 * 8, "macs": 147 * 8}
+    ]
+
+
+def test_the_batches_are_those_asked_for(toy, cli_here):
+    ran = cli_here("measure", toy, "--batch", 2, "--batch", 5, "--threads", 1, "--json")
+    assert [time["batch"] for time in ran.json_lines()[0]["latency"]] == [2, 5]
+
+
+def test_a_file_with_a_fixed_batch_is_timed_on_that(tmp_path, cli_here):
+    one = toy_embedder(tmp_path / "one.onnx", batch=1)
+    ran = cli_here("measure", one, "--threads", 1, "--json")
+    assert [time["batch"] for time in ran.json_lines()[0]["latency"]] == [1]
+    ran = cli_here("measure", one, "--batch", 32)
+    assert ran.code == 2
+    assert "takes batches of 1 only, and cannot be timed on 32" in ran.err
+
+
+def test_a_free_size_is_the_one_asked_for(tmp_path, cli_here):
+    free = toy_detector(tmp_path / "free.onnx")
+    told = cli_here("measure", free, "--size", 64, "--threads", 1, "--json").json_lines()[0]
+    assert told["picture"] == {"height": 64, "width": 64}
+
+
+def test_counting_alone_runs_nothing(toy, cli_here, monkeypatch):
+    def fails(*_, **__):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr("tronie.cli.measure.session_of", fails)
+    (told,) = cli_here("measure", toy, "--count-only", "--json").json_lines()
+    assert told["latency"] == []
+
+
+def test_people_read_tables(toy, cli_here):
+    ran = cli_here("measure", toy, "--threads", 1)
+    assert ran.code == 0
+    for word in ("parameters", "1184", "flops_lfr", "2352", "Gemm", "median ms"):
+        assert word in ran.out
+    assert "Gemm_2" in cli_here("measure", toy, "--operators", "--count-only").out
+
+
+def test_without_torch_a_backbone_is_refused_in_a_sentence(cli_here, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("tronie.lab.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    ran = cli_here("measure", "iresnet-18")
+    assert ran.code == 2
+    assert (
+        "tronie measure iresnet-18 needs torch, which is not installed; "
+        "pip install 'tronie[train]'" in ran.err
+    )
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(cli_here):
+    ran = cli_here("measure", "iresnet-101")
+    assert ran.code == 2
+    assert "no entry 'iresnet-101' in the models and backbones." in ran.err
+    assert "Did you mean 'iresnet-100'?" in ran.err
+
+
+def test_a_missing_file_is_refused(tmp_path, cli_here):
+    ran = cli_here("measure", tmp_path / "none.onnx")
+    assert ran.code == 2
+    assert "no model file at" in ran.err
+
+
+@lab
+@pytest.mark.lab
+def test_a_large_backbone_is_counted_without_its_weights(cli_here):
+    (told,) = cli_here("measure", "iresnet-100", "--count-only", "--json").json_lines()
+    assert told["parameters"] == 65_156_160
+    assert round(told["flops_lfr"] / 1e9, 4) == 24.1699
+    assert round(told["macs"] / 1e9, 3) == 12.090
+    assert told["size_bytes"] / 2**20 == pytest.approx(248.55, abs=0.08)
+
+
+@lab
+@pytest.mark.lab
+def test_a_backbone_is_exported_and_timed(cli_here):
+    words = ("--batch", 1, "--threads", 1, "--json")
+    (told,) = cli_here("measure", "mobilefacenet_y1", *words).json_lines()
+    assert told["name"] == "mobilefacenet-y1"
+    assert told["flops_lfr"] == sum(each["flops_lfr"] for each in told["operators"])
+    assert told["size_bytes"] == pytest.approx(3_991_151, rel=1e-3)
+    assert told["latency"][0]["median_ms"] > 0

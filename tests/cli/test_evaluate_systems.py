@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -81,6 +82,19 @@ def test_frvt_counts_failed_templates_over_all_pairs_and_over_a_list(cli_here, f
         name: value.value for name, value in expected.values.items()
     }
     assert told["details"]["points"] != listed["details"]["points"]
+
+
+def test_frvt_refuses_a_checkpoint_of_a_list_and_says_what_its_rows_must_be(cli_here, faces):
+    words = ["evaluate", "frvt", "--features", faces / "M.npy", "--meta", faces / "META.csv"]
+    ran = cli_here(
+        *words, "--form", "wild", "--pairs", faces / "pairs.txt", "--checkpoint", faces / "c"
+    )
+    assert ran.code == 2
+    assert re.search(r"--checkpoint .*c is for all pairs; .* leave it away with --pairs", ran.err)
+    told = " ".join(cli_here("evaluate", "frvt", "--help").out.replace("│", " ").split())
+    assert "of length 1; others with --normalize" in told
+    assert "--checkpoint and --threads have no part then" in told
+    assert "any length" not in told
 
 
 def test_ytf_pools_the_frames_of_each_video(cli_here, tmp_path):

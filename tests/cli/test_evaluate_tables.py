@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
+from tronie.cli import evaluate_tables
 from tronie.evaluation.report import Report
 from tronie.evaluation.run_identification import (
     evaluate_iqiyi_vid,
@@ -115,3 +118,31 @@ def test_iqiyi_vid(cli_here, folder):
         folder / "F.npy", folder / "iqiyi.csv", limit=2, denominator="all"
     )
     assert told.values == expected.values
+
+
+@pytest.mark.parametrize(
+    ("verb", "table", "description"),
+    [
+        ("ijb-verification", "meta", "comparing"),
+        ("ijb-identification", "meta", "searching"),
+        ("megaface", "mega.csv", "searching"),
+        ("open-set", "open.csv", "searching"),
+        ("iqiyi-vid", "iqiyi.csv", "searching"),
+    ],
+)
+def test_what_takes_long_says_how_far_it_is(
+    cli_here, folder, monkeypatch, verb, table, description
+):
+    told = []
+
+    @contextmanager
+    def progress_of(what):
+        told.append(what)
+        yield lambda *counts: told.append(counts)
+
+    monkeypatch.setitem(evaluate_megaface.__kwdefaults__, "fars", (0.05,))
+    monkeypatch.setattr(evaluate_tables, "progress_of", progress_of)
+    answered(cli_here, folder, verb, "--meta", folder / table)
+    assert told[0] == description
+    done, total = told[-1]
+    assert done == total > 0

@@ -76,4 +76,4 @@ def test_aligned_crops_go_straight_to_the_recognizer(toy):
     encoded = [encode_image(crop, ".png") for crop in crops]
     np.testing.assert_array_equal(embed_crops(embedder, encoded), embedder.embed(crops))
     with pytest.raises(BadInput, match=rf"an aligned crop of this model is {side}x{side}; got"):
-        embed_crops(embedder, [encode_image(crops[0, :-1], ".png")])
+        embed_crops(embedder, [encode_image(crops[0, :-1], ".png"), b"not looked at"])

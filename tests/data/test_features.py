@@ -134,9 +134,13 @@ def test_an_npy_of_another_kind_is_refused_with_what_to_do(array, what, tmp_path
         (struct.pack(">4i", 7, 5, 20, 5) + bytes(140), "is neither an .npy nor"),
         (npy(ROWS)[:-1], "7 rows of 5 float32, 268 bytes in all; it has 267"),
         (npy(ROWS)[:100], "begins as an .npy, but its header cannot be read"),
+        (npy(ROWS).replace(b"(7, 5)", b"((((7,"), "but its header cannot be read"),
         (npy(ROWS)[:7], "begins as an .npy, but its header cannot be read"),
         (npy(ROWS).replace(b"<f4", b"<z4"), "begins as an .npy, but its header cannot be read"),
-        (npy(ROWS).replace(b"(7, 5)", b"(-7,5)"), "announces -7 rows of 5"),
+        (
+            npy(ROWS).replace(b"(7, 5)", b"(-7,5)"),
+            r"announces the shape \(-7, 5\); no side of an array is below 0",
+        ),
         (b"\x93NUMPY\x03\x00" + npy(ROWS)[8:], r"an .npy of the unknown version \(3, 0\)"),
     ],
 )

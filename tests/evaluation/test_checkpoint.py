@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -48,6 +51,46 @@ def test_a_damaged_file_is_refused(cut, tmp_path):
     path = tmp_path / "c"
     save_pass(path, state(), run="a", memo={})
     path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(BadFile, match=r"the checkpoint .* cannot be read .* to start anew"):
+        load_pass(path, run="a")
+
+
+def archived(path, *, how=zipfile.ZIP_STORED, **arrays):
+    with zipfile.ZipFile(path, "w", how) as file:
+        for name, data in arrays.items():
+            file.writestr(f"{name}.npy", data)
+
+
+def npy(shape, data=b""):
+    head = f"{{'descr':'<i8','fortran_order':False,'shape':{shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + data
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"head": npy("(99999999999999,)")},
+        {"head": npy("[" * 3000)},
+        {"head": npy("(125000,)", bytes(1_000_000)), "how": zipfile.ZIP_DEFLATED},
+        {"other": npy("(1,)", bytes(8))},
+    ],
+)
+def test_a_file_that_asks_for_more_than_it_holds_is_refused(arrays, tmp_path):
+    archived(tmp_path / "c", **arrays)
+    with pytest.raises(BadFile, match=r"the checkpoint .* cannot be read .* to start anew"):
+        load_pass(tmp_path / "c", run="a")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"head": np.array("[]")}, {"head": np.array("[" * 99_999)}, {"scores": np.eye(2)}]
+)
+def test_arrays_of_another_kind_are_refused(changes, tmp_path):
+    path = tmp_path / "c"
+    save_pass(path, state(), run="a", memo={})
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    with path.open("wb") as file:
+        np.savez(file, **arrays | changes)
     with pytest.raises(BadFile, match=r"the checkpoint .* cannot be read .* to start anew"):
         load_pass(path, run="a")
 

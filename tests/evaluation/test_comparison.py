@@ -23,8 +23,9 @@ def report(**changes) -> Report:
 
 def point(**changes) -> OperatingPoint:
     counts = {"false_matches": 1, "impostor_pairs": 1000, "accepted": 90, "genuine_pairs": 100}
-    rates = {"far": 1e-3, "threshold": 0.5, "achieved_far": 1e-3, "tar": 0.9}
-    return OperatingPoint(**{**rates, **counts, **changes})
+    told = {**counts, **changes}
+    rates = {"achieved_far": 1 / told["impostor_pairs"], "tar": 0.9}
+    return OperatingPoint(far=1e-3, threshold=0.5, **rates, **told)
 
 
 def why(one: Report, two: Report) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tronie.errors import BadInput
-from tronie.evaluation.metrics.verification import Rate
-from tronie.evaluation.protocols.frvt import FORMS, PROTOCOL, Compared, score
+from tronie.evaluation.metrics.intervals import wilson
+from tronie.evaluation.protocols.frvt import FORMS, PROTOCOL, Aged, Compared, score
 from tronie.evaluation.report_parts import Details, OperatingPoint
 
 
@@ -16,7 +17,7 @@ def point(far, misses):
         threshold=0.5,
         achieved_far=far,
         false_matches=40,
-        impostor_pairs=int(40 / far),
+        impostor_pairs=round(40 / far),
         tar=1 - misses / 200,
         accepted=200 - misses,
         genuine_pairs=200,
@@ -47,11 +48,29 @@ def test_fnmr_is_misses_over_genuine_pairs_the_ranking_fmr_first():
 
 
 def test_the_time_is_a_median_and_aged_pairs_have_their_own_rate():
-    told = compared("mugshot", ((1e-5, 31),), aged=Rate(5, 20), template_times_s=(3.0, 0.1, 0.2))
-    flat = score(told).to_dict()
+    aged = Aged(1e-5, np.array([4, 1, 0, 0]), np.array([4, 6, 9, 1]))
+    told = compared("mugshot", ((1e-5, 31),), aged=aged, template_times_s=(3.0, 0.1, 0.2))
+    report = score(told)
+    flat = report.to_dict()
     assert flat["template_time"] == 0.2
     assert flat["fnmr_14_years"] == 0.25
     assert flat["counts"]["fnmr_14_years"] == [5, 20]
+    assert "fnmr_14_years is at the threshold of FMR 1e-05" in report.notes
+
+
+def test_the_interval_of_aged_pairs_draws_people_and_not_pairs():
+    """All 80 misses are one person's: who is not drawn, leaves none behind."""
+    aged = Aged(1e-5, np.array([80, *[0] * 9]), np.array([80, *[80] * 9]))
+    interval = score(compared("mugshot", ((1e-5, 31),), aged=aged)).values["fnmr_14_years"].interval
+    assert interval.method == "bootstrap over identities, re-centered, 1000 resamples"
+    assert interval.low == 0  # in 0.9 ** 10 = 35 % of the draws
+    assert wilson(80, 800).low > 0.08
+
+
+def test_without_a_miss_of_aged_pairs_the_interval_is_wilsons():
+    aged = Aged(1e-5, np.zeros(3, int), np.array([5, 6, 9]))
+    value = score(compared("mugshot", ((1e-5, 31),), aged=aged)).values["fnmr_14_years"]
+    assert (value.count, value.total, value.interval) == (0, 20, wilson(0, 20))
 
 
 def test_few_errors_and_fmrs_of_no_form_are_told():

@@ -38,6 +38,7 @@ class Outer:
     [
         {},
         {"number": 3, "maybe": -2, "label": "x"},
+        {"number": 1e99, "two": (0, 2**63 - 1), "label": -(2**63) + 1},
         {"many": (), "inner": Inner(count=0), "named": {"a": Inner()}},
         {"rows": [{"anything": [None, {}]}]},
     ],
@@ -58,6 +59,10 @@ def test_what_its_annotations_say_is_let_through(told):
         ({"maybe": "x"}, r"part\.maybe must be float or NoneType; got 'x'"),
         ({"label": 1.5}, r"part\.label must be int or str; got 1\.5"),
         ({"label": None}, r"part\.label must be int or str; got None"),
+        ({"number": 10**400}, r"part\.number must be float; got 10000"),
+        ({"number": -float("inf")}, r"part\.number must be float; got -inf"),
+        ({"label": -(2**63)}, r"part\.label must be int or str; got -9223372036854775808"),
+        ({"two": (1, 2**63)}, r"part\.two\[1\] must be below 2 \*\* 63; got 9223372036854775808"),
         ({"two": (1, 2, 3)}, r"part\.two must be tuple\[int, int\]; got \(1, 2, 3\)"),
         ({"two": (1, -2)}, r"part\.two\[1\] must be 0 or more; got -2"),
         ({"two": [1, 2]}, r"part\.two must be tuple\[int, int\]; got \[1, 2\]"),

@@ -46,6 +46,25 @@ def test_the_flat_form_has_each_value_at_the_top_with_counts_and_intervals_besid
     assert flat["provenance"]["inputs"] == {"pairs.txt": "0" * 64}
 
 
+@pytest.mark.parametrize(("count", "total"), [(11, 10), (-1, 10), (1, 0)])
+def test_more_than_there_is_cannot_be_counted(count, total):
+    with pytest.raises(BadInput, match=f"from 0 to its total; got {count} of {total}"):
+        Value(value=0.3, unit="fraction", count=count, total=total)
+
+
+def test_more_values_than_a_page_can_show_are_refused():
+    values = {str(n): Value(value=n, unit="pairs") for n in range(10_001)}
+    text = Report(name="x", version="1", values=values).to_json()
+    with pytest.raises(BadFile, match="it holds 10001 values; at most 10000 are read"):
+        Report.from_json(text)
+
+
+def test_a_whole_number_that_no_float_can_hold_is_refused():
+    text = Report(name="x", version="1", values={"a": Value(value=7, unit="pairs")}).to_json()
+    with pytest.raises(BadFile, match=r"values\['a'\]\.value must be float; got 7000"):
+        Report.from_json(text.replace("7", "7" + "0" * 400))
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_value_that_is_no_number_is_refused(value):
     with pytest.raises(BadInput, match="must be finite"):

@@ -121,7 +121,7 @@ def test_an_operating_point_is_told_as_tar_and_as_fnmr_with_one_interval():
 
 
 def test_marks_stand_at_the_number_that_they_are_about():
-    doubtful = point(false_matches=4, accepted=999, sampled=True)
+    doubtful = point(false_matches=4, achieved_far=4e-6, accepted=999, tar=0.999, sampled=True)
     (figure,) = only(page_of([("A", report(points=(doubtful,)))])).figures
     (row,) = figure.points
     assert row.fmr.marks == ("few", "sampled", "optimistic")
@@ -187,7 +187,11 @@ def test_groups_stand_with_counts_wilson_intervals_and_bars_to_the_largest():
     assert (plain(first.text), plain(first.counts), first.share) == ("4.00 %", "40 of 1 000", 1)
     low, high = wilson(40, 1000).low, wilson(40, 1000).high
     assert plain(first.interval) == f"{100 * low:.2f} % to {100 * high:.2f} %"
-    assert (second.share, second.marks, first.marks) == (0.25, ("few",), ())
+    assert (second.share, second.marks, first.marks) == (
+        0.25,
+        ("few", "optimistic"),
+        ("optimistic",),
+    )
     assert (plain(none.text), none.share) == ("0 %", 0)
     assert (empty.text, empty.counts) == ("no pairs", "")
     assert table.fmr_ratio == "2.00"  # 0.04 over the root of 0.04 * 0.01

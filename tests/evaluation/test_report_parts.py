@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tronie.errors import BadInput
+from tronie.errors import BadFile, BadInput
 from tronie.evaluation.metrics.intervals import wilson
 from tronie.evaluation.report_parts import (
     FEW_ERRORS,
@@ -35,6 +35,19 @@ POINT = OperatingPoint(
     tar_interval=wilson(960, 1000),
     sampled=True,
 )
+
+
+def counted(false_matches: int, accepted: int) -> OperatingPoint:
+    """The same point with other counts, and the rates that are theirs."""
+    return replace(
+        POINT,
+        false_matches=false_matches,
+        achieved_far=false_matches / 50_000,
+        accepted=accepted,
+        tar=accepted / 1000,
+    )
+
+
 CURVE = Curve(
     of="mask",
     points=(
@@ -70,7 +83,7 @@ def through_json(record):
     [
         POINT,
         replace(POINT, of="", far_interval=None, tar_interval=None, sampled=False),
-        replace(POINT, false_matches=2),
+        counted(2, 960),
         CURVE,
         Curve(points=()),
         HISTOGRAM,
@@ -106,7 +119,7 @@ def test_what_is_empty_is_left_out():
 )
 def test_fewer_than_thirty_errors_of_one_kind_are_few(false_matches, accepted, few):
     assert FEW_ERRORS == 30
-    point = replace(POINT, false_matches=false_matches, accepted=accepted)
+    point = counted(false_matches, accepted)
     assert point.misses == 1000 - accepted
     assert point.few_errors is few
     assert point.to_dict()["few_errors"] is few
@@ -116,7 +129,7 @@ def test_fewer_than_thirty_errors_of_one_kind_are_few(false_matches, accepted, f
 
 
 def test_the_note_says_how_many_errors_there_are():
-    note = replace(POINT, false_matches=8).note
+    note = counted(8, 960).note
     assert note == "rests on 8 false matches and 40 misses; below 30 a rate is rough"
     assert POINT.note == ""
 
@@ -140,3 +153,66 @@ def test_the_rates_of_a_group_are_its_counts_and_none_without_pairs():
 def test_a_histogram_without_bins_or_width_is_refused(changes, found):
     with pytest.raises(BadInput, match=f"needs bins between two scores; got {found}"):
         replace(HISTOGRAM, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"far": -3}, r"far is a rate, from 0 to 1; got -3"),
+        ({"tar": 55.0}, r"tar is a rate, from 0 to 1; got 55\.0"),
+        ({"achieved_far": -4.0}, r"achieved_far is a rate, from 0 to 1; got -4\.0"),
+        ({"tar": 0.95}, r"tar must be 960 of 1000 pairs; got 0\.95"),
+        ({"false_matches": 41}, r"achieved_far must be 41 of 50000 pairs; got 0\.0008"),
+        ({"accepted": 1001}, "counts behind tar: there cannot be 1001 in 1000 pairs"),
+        ({"false_matches": -1}, "counts behind achieved_far: there cannot be -1 in 50000 pairs"),
+        ({"accepted": 0, "genuine_pairs": 0}, "tar needs a pair that it is a rate of; got none"),
+        ({"impostor_pairs": 10**400}, "achieved_far must be 40 of 10{59} pairs; got 0.0008"),
+    ],
+)
+def test_rates_of_an_operating_point_are_those_of_its_counts(changes, message):
+    with pytest.raises(BadInput, match=message):
+        replace(POINT, **changes)
+
+
+@pytest.mark.parametrize("changes", [{"fmr": 5}, {"fnmr": -7.0}, {"fmr": 10**400}])
+def test_rates_of_a_curve_are_rates(changes):
+    with pytest.raises(BadInput, match=r"^fn?mr is a rate, from 0 to 1; got (5|-7\.0|10{59})$"):
+        replace(CURVE.points[0], **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"false_matches": 101}, "^false matches of 'a': there cannot be 101 in 100 pairs$"),
+        ({"misses": 11}, "^misses of 'a': there cannot be 11 in 10 pairs$"),
+        ({"misses": -1}, "^misses of 'a': there cannot be -1 in 10 pairs$"),
+    ],
+)
+def test_a_group_has_no_more_errors_than_pairs(changes, message):
+    with pytest.raises(BadInput, match=message):
+        replace(GROUPS.rates[0], **changes)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"points": [POINT.to_dict()] * 10_001}, "10001 operating points; at most 10000 are read"),
+        (
+            {"curves": [{"of": "", "points": [{}] * 5001}] * 2},
+            "it holds 10002 points of curves; at most 10000 are read",
+        ),
+        (
+            {"histograms": [{**HISTOGRAM.to_dict(), "counts": [1] * 50_001}] * 2},
+            "it holds 100002 bins of histograms; at most 100000 are read",
+        ),
+        ({"groups": [{"rates": [{}] * 10_001}]}, "it holds 10001 groups; at most 10000 are read"),
+        ({"pairs": [{}] * 10_001}, "it holds 10001 pairs; at most 10000 are read"),
+        (
+            {"most_errors": {str(n): [] for n in range(10_001)}},
+            "it holds 10001 lists of labels; at most 10000 are read",
+        ),
+    ],
+)
+def test_more_parts_than_a_page_can_show_are_refused_by_what_they_are(record, message):
+    with pytest.raises(BadFile, match=message):
+        Details.from_dict(record)

@@ -159,6 +159,42 @@ def test_the_protocols_fmr_needs_its_pairs(toy):
         run(toy, fmr=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fmr": 1e-5}, r"^all: FAR 1e-05 needs at least 100000 impostor pairs; got 720"),
+        ({"fmr": 0.0019}, r"^masked: FAR 0.0019 needs at least 527 impostor pairs; got 270"),
+    ],
+)
+def test_too_few_pairs_are_told_before_anything_is_timed(toy, changes, message):
+    seen = []
+    with pytest.raises(NotEnoughData, match=message):
+        run(toy, seen.append, **changes)
+    assert seen == []
+
+
+@pytest.mark.parametrize("photo", ["/etc/hostname", "../photos/3.jpg", "a/../../3.jpg"])
+def test_a_photograph_outside_its_folder_is_refused_by_its_line(toy, photo):
+    table(toy, change=lambda n, line: line.replace("3.jpg", photo) if n == 3 else line)
+    with pytest.raises(BadFile, match=rf"META\.csv:5: must hold a path below .*; got '{photo}'"):
+        run(toy)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [(1, r"META\.csv:4: a label has 256 characters"), (4, r"META\.csv:4: a label has 256")],
+)
+def test_a_name_that_is_no_label_is_refused_by_its_line(toy, column, message):
+    def long(n, line):
+        fields = line.split(",")
+        fields[column] = "x" * 257
+        return ",".join(fields) if n == 2 else line
+
+    table(toy, change=long)
+    with pytest.raises(BadFile, match=message):
+        run(toy)
+
+
 def test_a_photograph_that_is_not_there_is_named(toy):
     (toy / "photos" / "9.jpg").unlink()
     with pytest.raises(NotFound, match=r"names the photograph .*9\.jpg, and there is no such file"):

@@ -73,6 +73,8 @@ def test_all_pairs_count_failures_as_nist_does(toy):
     assert flat["template_bytes"] == 64
     assert flat["template_time"] == pytest.approx(0.1395)
     assert set(report.provenance.inputs) == {"features", "meta"}
+    assert "fnmr_14_years is at the threshold of FMR 0.01" in report.notes
+    assert report.values["fnmr_14_years"].interval.method.startswith("bootstrap over identities")
 
 
 def test_only_mugshots_have_a_rate_of_age(toy):
@@ -150,10 +152,52 @@ def test_a_distractor_is_nobody_in_a_list_too(listed):
         line.rsplit(" ", 1)[0] + " 0" if int(line.split(".")[0]) >= 68 else line for line in text
     ]
     (folder / "pairs.txt").write_text("\n".join(kept) + "\n")
-    after = of_list(folder).details.points[0]
+    report = of_list(folder)
+    after = report.details.points[0]
     assert before.impostor_pairs + before.genuine_pairs == 129
-    assert after.genuine_pairs == before.genuine_pairs - 9  # three persons of three pairs in a row
-    assert after.impostor_pairs == before.impostor_pairs + 9
+    # Three persons of three pairs in a row, and two pairs between neighbors: nobody with nobody.
+    assert after.genuine_pairs == before.genuine_pairs - 9
+    assert after.impostor_pairs == before.impostor_pairs - 2
+    told = "left out: 11 pairs of two photographs of nobody known (subject -1)"
+    assert told in report.notes
+
+
+def test_nobody_is_counted_the_same_in_a_list_of_all_pairs_and_without_a_list(toy):
+    people = np.where(PEOPLE > 16, -1, PEOPLE)
+    table(toy, subject=["-1" if p < 0 else f"s{p}" for p in people])
+    lines = [
+        f"{i}.jpg {j}.jpg {int(people[i] == people[j] != -1)}"
+        for i, j in combinations(range(80), 2)
+    ]
+    (toy / "pairs.txt").write_text("\n".join(lines) + "\n")
+    every, listed = prepared(toy, "wild").run(), of_list(toy, fmrs=FMRS)
+    for one, other in zip(every.details.points, listed.details.points, strict=True):
+        assert one.impostor_pairs == other.impostor_pairs == 80 * 79 // 2 - 12 * 11 // 2 - 17 * 6
+        assert (one.far, one.threshold, one.false_matches) == (
+            other.far,
+            other.threshold,
+            other.false_matches,
+        )
+        assert (one.accepted, one.genuine_pairs) == (other.accepted, other.genuine_pairs)
+
+
+def test_two_photographs_of_nobody_cannot_be_of_one_person(listed):
+    folder, _ = listed
+    table(folder, subject=["-1" if p > 16 else f"s{p}" for p in PEOPLE])
+    (folder / "pairs.txt").write_text("0.jpg 1.jpg 1\n70.jpg 71.jpg 1\n")
+    with pytest.raises(
+        BadFile, match=r"pairs\.txt:2: says 1, .* 70\.jpg is of -1 and 71\.jpg of -1"
+    ):
+        of_list(folder)
+
+
+def test_a_list_of_mugshots_says_that_it_has_no_rate_of_age(listed):
+    folder, _ = listed
+    files = (folder / "M.npy", folder / "META.csv", folder / "pairs.txt")
+    report = score_frvt_pairs(*files, form="mugshot", fmrs=(0.1,))
+    told = "left out: fnmr_14_years, which is measured over all pairs and not over a list"
+    assert told in report.notes
+    assert not any("14_years" in note for note in of_list(folder).notes)
 
 
 def test_lists_that_do_not_fit_are_refused(listed):
@@ -182,6 +226,8 @@ def test_lists_that_do_not_fit_are_refused(listed):
         ({"year": ["1990"] * 79 + ["soon"]}, r"META\.csv:81: the column year .* got 'soon'"),
         ({"seconds": ["-1"] * 80}, r"META\.csv:2: the column seconds .* got '-1'"),
         ({"subject": None}, "lacks the column 'subject'"),
+        ({"subject": [" "] + ["s"] * 79}, r"META\.csv:2 is blank; each row has a label"),
+        ({"subject": ["s"] * 79 + ["s" * 257]}, r"META\.csv:81: .* 256 characters at most"),
     ],
 )
 def test_fields_that_cannot_be_read_are_refused_by_their_line(toy, changes, message):

@@ -100,7 +100,9 @@ def test_an_unknown_role_is_named_with_its_line(tmp_path):
 def test_a_line_without_subject_is_named(tmp_path):
     people = [*PEOPLE[:2], "", *PEOPLE[3:]]
     _, features, meta = made(tmp_path, people, "subject,role", ROLES)
-    with pytest.raises(BadFile, match=r"meta\.csv:4: has no subject; write -1 for nobody known"):
+    with pytest.raises(
+        BadFile, match=r"meta\.csv:4 is blank; each row has a label \(-1: nobody known\)"
+    ):
         evaluate_open_set(features, meta)
 
 
@@ -114,4 +116,47 @@ def test_a_table_of_another_length_is_refused(tmp_path):
     rows, features, meta = made(tmp_path, PEOPLE, "subject,role", ROLES)
     np.save(features, rows[1:])
     with pytest.raises(BadArray, match=r"needs a line of .*; got 9 rows and 10 lines$"):
+        evaluate_open_set(features, meta)
+
+
+def test_progress_of_each_form_counts_every_comparison_once(tmp_path):
+    told = []
+
+    def progress(*counts):
+        told.append(counts)
+
+    _, features, meta = made(tmp_path, PEOPLE, "subject,role", ROLES)
+    evaluate_open_set(features, meta, fpirs=[0.25], progress=progress)
+    assert told == [(3 * 3, 7 * 3), (7 * 3, 7 * 3)]  # mated probes, then the others
+    told.clear()
+    people = ["a", "a", "b", "b", *["-1"] * 20]
+    _, features, meta = made(tmp_path, people, "subject,listed", ["0"] * 24)
+    evaluate_megaface(features, meta, fars=[0.05], progress=progress)
+    assert told == [(80, 160), (160, 160)]  # for the ranks, then for the FARs
+    told.clear()
+    _, features, meta = made(tmp_path, ["x", "y", "x"], "subject,role", ["query"] * 2 + ["video"])
+    evaluate_iqiyi_vid(features, meta, progress=progress)
+    assert told == [(1, 1)]  # nobody looks for y
+
+
+def test_a_limit_beyond_the_gallery_is_the_gallery(tmp_path):
+    _, features, meta = made(
+        tmp_path, ["x", "y", "x", "y"], "subject,role", ["query"] * 2 + ["video"] * 2
+    )
+    values = evaluate_iqiyi_vid(features, meta, limit=2_000_000_000).values
+    assert (
+        values["map_at_2000000000"].value
+        == evaluate_iqiyi_vid(features, meta, limit=2).values["map_at_2"].value
+    )
+    _, features, meta = made(tmp_path, PEOPLE, "subject,role", ROLES)
+    everybody, three = (
+        evaluate_open_set(features, meta, fpirs=[0.25], within=n) for n in (2_000_000_000, 3)
+    )
+    assert everybody.values == three.values
+
+
+def test_a_subject_that_is_no_label_is_named(tmp_path):
+    people = [*PEOPLE[:2], "x" * 300, *PEOPLE[3:]]
+    _, features, meta = made(tmp_path, people, "subject,role", ROLES)
+    with pytest.raises(BadFile, match=r"meta\.csv:4: a label has 256 characters at most"):
         evaluate_open_set(features, meta)

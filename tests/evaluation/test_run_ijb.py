@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tronie.errors import BadArray, BadFile, BadInput, NotFound
+from tronie.evaluation import run_ijb
 from tronie.evaluation.run_ijb import evaluate_ijb, evaluate_ijb_identification
 from tronie.geometry.templates import pool
 
@@ -185,3 +186,20 @@ def test_an_unknown_weighting_is_refused(folder):
         BadInput, match=r"^there is no weighting 'norm'; choose from none, detector"
     ):
         evaluate_ijb(folder, folder / "F.npy", weighting="norm")
+
+
+def test_progress_counts_pairs_and_searches_of_both_galleries(folder, monkeypatch):
+    told = []
+
+    def progress(*counts):
+        told.append(counts)
+
+    monkeypatch.setattr(run_ijb, "_PAIRS_AT_ONCE", 200)
+    plain = evaluate_ijb(folder, folder / "F.npy", fars=[0.1], progress=progress)
+    assert told == [(200, 276), (276, 276)]
+    monkeypatch.undo()
+    assert evaluate_ijb(folder, folder / "F.npy", fars=[0.1]).details == plain.details
+    told.clear()
+    evaluate_ijb_identification(folder, folder / "F.npy", fpirs=[0.25], progress=progress)
+    # 12 probes in galleries of 3 and of 2; in each, those of its people come first.
+    assert told == [(9, 60), (36, 60), (40, 60), (60, 60)]

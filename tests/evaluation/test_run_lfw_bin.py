@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 
 import numpy as np
 import pytest
 
 from tronie.errors import BadArray, BadImage, NotFound
+from tronie.evaluation import run_lfw_bin
 from tronie.evaluation.run_lfw_bin import evaluate_lfw_bin
 from tronie.images.io import encode_image
 
@@ -101,6 +103,35 @@ def test_a_crop_that_is_no_picture_is_named(tmp_path):
     path.write_bytes(pickle.dumps((encoded, [True] * 10), protocol=2))
     with pytest.raises(BadImage, match="'crop 19 of bad' begins with b'no pictu'"):
         evaluate_lfw_bin(path, by_person)
+
+
+def test_a_crop_of_more_than_a_million_pixels_is_refused_before_it_is_decoded(tmp_path):
+    bomb = np.zeros((1025, 1024, 3), np.uint8)
+    path = write(tmp_path / "bomb.bin", [*(crop(0) for _ in range(19)), bomb], [True] * 10)
+    assert path.stat().st_size < 30_000
+    with pytest.raises(
+        BadImage,
+        match=r"'crop 19 of bomb' .* 1024 x 1025 = 1049600 pixels, over the limit of 1048576",
+    ):
+        evaluate_lfw_bin(path, by_person)
+
+
+def test_no_two_decoded_crops_are_in_memory_at_once(tmp_path, monkeypatch):
+    crops = [crop(0, height=300, width=300) for _ in range(20)]
+    path = write(tmp_path / "large.bin", crops, [True] * 10)
+    alive, decode = weakref.WeakValueDictionary(), run_lfw_bin.decode_image
+
+    def watched(data, **rest):
+        assert len(alive) <= 1  # the one before is let go as soon as this one has its name
+        image = decode(data, **rest)
+        alive[len(seen)] = image
+        seen.append(image.shape)
+        return image
+
+    seen = []
+    monkeypatch.setattr(run_lfw_bin, "decode_image", watched)
+    evaluate_lfw_bin(path, by_person)
+    assert seen == [(300, 300, 3)] * 20
 
 
 def test_an_answer_of_another_shape_is_refused(toy):

@@ -15,7 +15,7 @@ import pairs_oracle
 from tronie.errors import BadArray, BadFile, BadInput, NotEnoughData, NotFound
 from tronie.evaluation.pairs import plan
 from tronie.evaluation.report import Report
-from tronie.evaluation.run_pairs import people_of, prepare_pairs, read_labels
+from tronie.evaluation.run_pairs import people_of, prepare_pairs, read_array, read_labels
 from tronie.geometry.hypersphere import normalize
 from working_tree import environment
 
@@ -207,7 +207,7 @@ def cut(path: Path) -> None:
         (
             lambda f: np.save(f / "L.npy", np.array([{}] * 120), allow_pickle=True),
             BadFile,
-            "L.npy is no .npy that can be read: Object arrays cannot be loaded",
+            "L.npy holds Python objects; save an array of numbers, or of strings",
         ),
         (
             lambda f: np.save(f / "M.npy", np.full((120, 24), np.nan, np.float32)),
@@ -232,16 +232,35 @@ def test_other_arguments_are_refused(files):
     with pytest.raises(BadInput, match='"unit" or "any"; got \'both\''):
         measured(files, lengths="both")
     (files / "L.txt").write_text("a\n\nb\n")
-    with pytest.raises(BadFile, match=r"L.txt:2 is empty"):
+    with pytest.raises(BadFile, match=r"L.txt:2 is blank; each row has a label"):
         read_labels(files / "L.txt")
     (files / "L.txt").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(BadFile, match="is no text of one label a line"):
+    with pytest.raises(BadFile, match="is not UTF-8 text"):
         read_labels(files / "L.txt")
     with pytest.raises(NotFound, match="there is no file"):
         read_labels(files / "no.txt")
+    with pytest.raises(NotFound, match="there is no file"):
+        read_labels(files / "no.npy")
+    with pytest.raises(BadInput, match=r"cannot read .*: Is a directory"):
+        read_array(files)
     np.save(files / "M.npy", np.ones(5))
     with pytest.raises(BadFile, match="holds float64; features are little-endian float32"):
         measured(files, lengths="any")
+
+
+def test_labels_of_a_text_file_have_no_mark_and_no_blanks(files):
+    (files / "L.txt").write_bytes("\ufeffann\nbob \nann\n -1\n".encode())
+    assert people_of(read_labels(files / "L.txt")).tolist() == [1, 2, 1, -1]
+    (files / "L.txt").write_text("ann\n" + "b" * 300 + "\n")
+    with pytest.raises(BadFile, match=r"L\.txt:2: a label has 256 characters at most; .* has 300"):
+        read_labels(files / "L.txt")
+
+
+def test_an_npy_that_announces_more_than_it_holds_is_refused_unread(files):
+    head = (files / "L.npy").read_bytes()[:128].replace(b"(120,), ", b"(8" + b"0" * 9 + b",), ")
+    (files / "L.npy").write_bytes(head)
+    with pytest.raises(BadFile, match=r"L\.npy announces int64 .* bytes in all; it has 1\d\d"):
+        read_labels(files / "L.npy")
 
 
 def test_the_report_reads_back_and_says_what_the_json_says(files):

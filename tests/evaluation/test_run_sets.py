@@ -68,8 +68,22 @@ def test_mfr21_reads_its_sets_from_the_table(world):
     assert told.values["children"].total == 120
 
 
+@pytest.mark.parametrize(
+    ("subject", "message"),
+    [
+        ("x" * 131_000, r"long\.csv:4: a label has 256 characters at most; this one has 131000"),
+        (" ", r"long\.csv:4 is blank; each row has a label"),
+    ],
+)
+def test_a_subject_that_is_no_label_is_refused_by_its_line(world, subject, message):
+    lines = (world / "subject.csv").read_text().splitlines()
+    (world / "long.csv").write_text("\n".join([*lines[:3], f'"{subject}"', *lines[4:]]) + "\n")
+    with pytest.raises(BadFile, match=message):
+        prepare_far_row("lfr19-image", world / "M.npy", world / "long.csv")
+
+
 def test_tables_that_do_not_fit_are_refused(world):
-    with pytest.raises(BadInput, match="measured by lfr19-image, .*; got 'lfr'"):
+    with pytest.raises(BadInput, match=r"measured by lfr19-image, .*; got 'lfr'"):
         prepare_far_row("lfr", world / "M.npy", world / "subject.csv")
     with pytest.raises(BadFile, match="set"):
         prepare_mfr21(world / "M.npy", world / "subject.csv")
@@ -78,5 +92,5 @@ def test_tables_that_do_not_fit_are_refused(world):
     (world / "short.csv").write_text("subject\n1\n1\n2\n")
     with pytest.raises(BadArray, match=r"the matrix has 90 rows and .*short.csv has 3 lines"):
         prepare_far_row("lfr19-image", world / "M.npy", world / "short.csv")
-    with pytest.raises(NotEnoughData, match="the set pairs: its FAR of 0.0001 needs 10000"):
+    with pytest.raises(NotEnoughData, match=r"the set pairs: its FAR of 0.0001 needs 10000"):
         prepare_far_row("lfr19-video", world / "M.npy", world / "subject.csv")

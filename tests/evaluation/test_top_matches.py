@@ -14,6 +14,7 @@ from tronie.evaluation.metrics.top_matches import (
     best_others,
     best_rows,
     mate_scores,
+    part_of,
 )
 from tronie.geometry.hypersphere import normalize
 
@@ -108,6 +109,46 @@ def test_a_gallery_on_disk_is_searched_like_one_in_memory(tmp_path):
         best_others(rows, people, probes=probes, gallery=gallery, top=2) for rows in (unit, mapped)
     )
     assert (here == there).all()
+
+
+@pytest.mark.usefixtures("blocks")
+def test_no_more_matches_are_kept_than_the_gallery_has_rows():
+    """Two thousand million would be 480 GB for 30 probes."""
+    unit, people, probes, gallery = tied_set()
+    sides = {"probes": probes, "gallery": gallery}
+    found = best_rows(unit, people, **sides, top=2_000_000_000)
+    assert found.scores.shape == found.rows.shape == (30, 60)
+    assert (np.sort(found.rows, axis=1) == np.sort(gallery)).all()
+    others = best_others(unit, people, **sides, top=2_000_000_000)
+    assert (others == others_by_hand(unit, people, probes, gallery, 60)).all()
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("search", [best_others, best_rows, best_of_cross])
+def test_progress_rises_to_every_probe_with_every_row(search):
+    unit, people, probes, gallery = tied_set()
+    told = []
+    given = (unit,) if search is best_of_cross else (unit, people)
+    search(*given, probes=probes, gallery=gallery, top=2, progress=lambda *n: told.append(n))
+    assert {total for _, total in told} == {30 * 60}
+    done = [n for n, _ in told]
+    assert done == sorted(set(done))
+    assert done[-1] == 30 * 60
+    people_or_rows = 60 if search is not best_others else len({*people[gallery].tolist()})
+    blocks = 1 if top_matches._BLOCK_ROWS > 60 else people_or_rows // top_matches._BLOCK_ROWS
+    assert len(done) >= -(-30 // top_matches._TILE_ROWS) * blocks
+
+
+def test_searches_one_after_another_count_as_one():
+    told = []
+
+    def tell(*counts):
+        told.append(counts)
+
+    part_of(tell, before=0, total=50)(20, 20)
+    part_of(tell, before=20, total=50)(30, 30)
+    assert told == [(20, 50), (50, 50)]
+    assert part_of(None, before=0, total=1) is None
 
 
 def test_an_empty_gallery_has_nobody_and_no_probes_ask_nothing():

@@ -24,12 +24,22 @@ from tronie.cli.models_in_use import (
 )
 from tronie.cli.pair_options import Checkpoint, Normalize
 from tronie.cli.terminal import progress_of, say
+from tronie.errors import BadInput
 from tronie.evaluation.pairs.sets import HowToRun
 from tronie.evaluation.protocols import fruits as fruits_protocol
 from tronie.evaluation.run_fruits import evaluate_fruits
 from tronie.evaluation.run_frvt import prepare_frvt, score_frvt_pairs
 from tronie.evaluation.run_lfw_bin import evaluate_lfw_bin
 from tronie.evaluation.run_ytf import evaluate_ytf
+
+UnitFeatures = Annotated[
+    Path,
+    typer.Option(
+        "--features",
+        metavar="M.npy",
+        help="float32, one row a photograph, of length 1; others with --normalize.",
+    ),
+]
 
 
 def lfw_bin(
@@ -145,7 +155,7 @@ def fruits(
 
 def frvt(
     *,
-    features: Features,
+    features: UnitFeatures,
     meta: Table,
     form: Annotated[
         Literal["visa", "mugshot", "wild"],
@@ -158,7 +168,10 @@ def frvt(
     pairs: Annotated[
         Path | None,
         typer.Option(
-            "--pairs", metavar="LIST", help="Only these: a line has two photographs and 0 or 1."
+            "--pairs",
+            metavar="LIST",
+            help="Only these: a line has two photographs and 0 or 1. --checkpoint and --threads "
+            "have no part then.",
         ),
     ] = None,
     normalize: Normalize = False,
@@ -170,9 +183,15 @@ def frvt(
     """FRVT-like 1:1: FNMR at the FMRs of visa, mugshot or wild photographs, all pairs.
 
     META is a CSV with the column subject, and where they are known photo, failed (1: no template),
-    year and seconds, one line a row; a row of NaN is a failed template too.
+    year and seconds, one line a row; a row of NaN is a failed template too. Subject -1 is nobody
+    known: an impostor to everybody known, never compared with another -1.
     """
     check_report(report)
+    if pairs is not None and checkpoint is not None:
+        raise BadInput(
+            f"--checkpoint {checkpoint} is for all pairs; a list is compared at once, so leave it "
+            "away with --pairs"
+        )
     lengths = "any" if normalize else "unit"
     if pairs is not None:
         result = score_frvt_pairs(

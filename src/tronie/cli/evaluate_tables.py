@@ -10,6 +10,8 @@ import typer
 
 from tronie.cli import options
 from tronie.cli.answers import ReportFile, answer, check_report
+from tronie.cli.terminal import progress_of
+from tronie.evaluation.protocols.open_set import FPIRS
 from tronie.evaluation.run_identification import (
     evaluate_iqiyi_vid,
     evaluate_megaface,
@@ -64,13 +66,15 @@ def ijb_verification(
 ) -> None:
     """IJB-B or IJB-C, 1:1: TAR at FAR 1e-6 to 1e-1 over the listed pairs of templates."""
     check_report(report)
-    result = evaluate_ijb(
-        meta,
-        features,
-        pooling=pooling,
-        weighting=weighting,
-        beside="nearest" if nearest else "nothing",
-    )
+    with progress_of("comparing") as show:
+        result = evaluate_ijb(
+            meta,
+            features,
+            pooling=pooling,
+            weighting=weighting,
+            beside="nearest" if nearest else "nothing",
+            progress=show,
+        )
     answer(result, report=report, json=json)
 
 
@@ -86,9 +90,10 @@ def ijb_identification(
 ) -> None:
     """IJB-B or IJB-C, 1:N: TPIR at FPIR 0.1 and 0.01, and rank rates, in both galleries."""
     check_report(report)
-    result = evaluate_ijb_identification(
-        meta, features, pooling=pooling, weighting=weighting, rule=rule
-    )
+    with progress_of("searching") as show:
+        result = evaluate_ijb_identification(
+            meta, features, pooling=pooling, weighting=weighting, rule=rule, progress=show
+        )
     answer(result, report=report, json=json)
 
 
@@ -111,7 +116,9 @@ def megaface(
     form, one line a row.
     """
     check_report(report)
-    answer(evaluate_megaface(features, meta, form=form), report=report, json=json)
+    with progress_of("searching") as show:
+        result = evaluate_megaface(features, meta, form=form, progress=show)
+    answer(result, report=report, json=json)
 
 
 def open_set(
@@ -135,10 +142,10 @@ def open_set(
     whose subject is not in the gallery is a stranger.
     """
     check_report(report)
-    if fpir:
-        result = evaluate_open_set(features, meta, fpirs=fpir, within=within, rule=rule)
-    else:
-        result = evaluate_open_set(features, meta, within=within, rule=rule)
+    with progress_of("searching") as show:
+        result = evaluate_open_set(
+            features, meta, fpirs=fpir or FPIRS, within=within, rule=rule, progress=show
+        )
     answer(result, report=report, json=json)
 
 
@@ -198,7 +205,10 @@ def iqiyi_vid(
     META is a CSV with the columns subject and role (query or video), one line a row.
     """
     check_report(report)
-    result = evaluate_iqiyi_vid(features, meta, limit=limit, denominator=denominator)
+    with progress_of("searching") as show:
+        result = evaluate_iqiyi_vid(
+            features, meta, limit=limit, denominator=denominator, progress=show
+        )
     answer(result, report=report, json=json)
 
 

@@ -107,20 +107,22 @@ def _embed_with(chosen: Chosen, aligned: bool) -> tuple[Embed, str]:
 
 
 def embed_crops(embedder: Embedder, crops: Sequence[bytes]) -> NDArray[np.float32]:
-    """Embeddings (n, D) of encoded aligned crops.
+    """Embeddings (n, D) of encoded aligned crops, of which one is decoded at a time.
 
     Raises:
         BadInput: a crop is not of the size that the model takes.
     """
     wanted = (embedder.contract.height, embedder.contract.width, 3)
-    decoded = [decode_image(crop) for crop in crops]
-    for image in decoded:
+    pixels = np.empty((len(crops), *wanted), np.uint8)
+    for n, crop in enumerate(crops):
+        image = decode_image(crop)
         if image.shape != wanted:
             raise BadInput(
                 f"an aligned crop of this model is {wanted[1]}x{wanted[0]}; got "
                 f"{image.shape[1]}x{image.shape[0]}. Leave --aligned away for photographs"
             )
-    return embedder.embed(np.stack(decoded))
+        pixels[n] = image
+    return embedder.embed(pixels)
 
 
 def _kept_lines(

@@ -4,14 +4,14 @@ A dataclass takes whatever it is handed; JSON from a stranger hands it texts for
 each field is held against its annotation, in nested dataclasses, tuples and mappings too:
 
     float           a number, finite and below 1e100 in size
-    int             a whole number, 0 or more: in a Report all of them are counts or places
+    int             a whole number below 2 ** 63, 0 or more: in a Report all of them are counts or
+                    places
     tuple[int, int] so many of each; tuple[int, ...] any number of them
     int | str       one of them, a negative number too: a label is no count
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
@@ -20,6 +20,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from tronie.errors import BadInput
 
 _LARGEST = 1e100
+_INT_LIMIT = 2**63
 
 
 def expect_types(part: object, *, name: str) -> None:
@@ -62,8 +63,10 @@ def _expect(value: Any, wanted: Any, name: str) -> None:
         for n, item in enumerate(value):
             _expect(item, arguments[0], f"{name}[{n}]")
     else:
-        _refuse(not _is(value, wanted), value, wanted, name)
-        _refuse(wanted is int and value < 0, value, "0 or more", name)
+        whole = wanted is int and type(value) is int
+        _refuse(not whole and not _is(value, wanted), value, wanted, name)
+        _refuse(whole and value < 0, value, "0 or more", name)
+        _refuse(whole and value >= _INT_LIMIT, value, "below 2 ** 63", name)
 
 
 def _expect_one_of(value: Any, kinds: tuple[Any, ...], name: str) -> None:
@@ -83,7 +86,11 @@ def _is(value: Any, kind: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value) and abs(value) < _LARGEST
+        # Compared before anything else: a whole number may be too large for any float. Of NaN
+        # and infinity it is not true either.
+        return isinstance(value, int | float) and abs(value) < _LARGEST
+    if kind is int:
+        return isinstance(value, int) and abs(value) < _INT_LIMIT
     return isinstance(kind, type) and isinstance(value, kind)
 
 

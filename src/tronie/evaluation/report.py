@@ -20,7 +20,7 @@ from typing import Any
 from tronie.errors import BadFile, BadInput
 from tronie.evaluation.metrics.intervals import Interval
 from tronie.evaluation.plain_types import expect_types
-from tronie.evaluation.report_parts import Details
+from tronie.evaluation.report_parts import MOST_PARTS, Details
 from tronie.provenance import Provenance
 
 _TAKEN = frozenset({"report", "version", "counts", "intervals", "details", "notes", "provenance"})
@@ -31,7 +31,8 @@ class Value:
     """One number.
 
     Raises:
-        BadInput: it is not finite, or only one of `count` and `total` is given.
+        BadInput: it is not finite, only one of `count` and `total` is given, or more was counted
+            than there is.
     """
 
     value: float
@@ -44,10 +45,12 @@ class Value:
     interval: Interval | None = None
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
+        if not abs(self.value) < math.inf:  # of a whole number of any size, and false of NaN
             raise BadInput(f"a reported value must be finite; got {self.value}")
         if (self.count is None) != (self.total is None):
             raise BadInput(f"a rate has both counts; got {self.count} of {self.total}")
+        if self.count is not None and self.total is not None and not 0 <= self.count <= self.total:
+            raise BadInput(f"a count is from 0 to its total; got {self.count} of {self.total}")
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary; what is None is left out."""
@@ -128,6 +131,10 @@ class Report:
         try:
             record = json.loads(text)
             made = record["provenance"]
+            if len(record["values"]) > MOST_PARTS:
+                raise BadFile(
+                    f"it holds {len(record['values'])} values; at most {MOST_PARTS} are read"
+                )
             found = Report(
                 name=record["report"],
                 version=record["version"],
@@ -140,7 +147,7 @@ class Report:
             return found
         except KeyError as error:
             raise BadFile(f"this report lacks the field {error}") from error
-        except (ValueError, TypeError, AttributeError, BadInput) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError, BadInput) as error:
             raise BadFile(f"this is no report of tronie: {error}") from error
 
 

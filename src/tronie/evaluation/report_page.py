@@ -265,11 +265,12 @@ def _group_table(model: Model, groups: Groups) -> GroupTable:
 def _group_cell(errors: int, pairs: int, most: float) -> Cell:
     if not pairs:
         return Cell(text="no pairs")
+    interval = wilson(errors, pairs)
     return Cell(
         text=rate_text(errors / pairs, largest=most),
         counts=_of(errors, pairs),
-        interval=interval_text(wilson(errors, pairs), largest=most),
-        marks=_marks(few=errors < FEW_ERRORS),
+        interval=interval_text(interval, largest=most),
+        marks=_marks(few=errors < FEW_ERRORS, interval=interval),
         share=errors / pairs / most if most else 0.0,
     )
 

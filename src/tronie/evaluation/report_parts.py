@@ -15,18 +15,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from typing import Any
 
-from tronie.errors import BadInput
+from tronie.errors import BadFile, BadInput
 from tronie.evaluation.metrics.intervals import Interval
 
 FEW_ERRORS = 30
 """The rule of thirty: below so many errors a rate is rough (within 30 % at 90 % confidence)."""
+MOST_PARTS = 10_000
+"""Of each kind that are read from a Report: operating points, points of curves, groups, pairs."""
+MOST_BINS = 100_000
+"""Of all histograms together."""
+_SAME_RATE = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """One FAR: its threshold, and what was counted at it."""
+    """One FAR: its threshold, and what was counted at it.
+
+    Raises:
+        BadInput: a rate is outside [0, 1] or is not that of its counts, or more was counted than
+            there is.
+    """
 
     of: str = ""
     """Which set of the protocol, such as "mask"; empty where there is one only."""
@@ -45,6 +56,11 @@ class OperatingPoint:
     tar_interval: Interval | None = None
     sampled: bool = False
     """Counted on a sample of the impostor pairs: then the threshold is an estimate."""
+
+    def __post_init__(self) -> None:
+        _expect_rate(self.far, "far")
+        _expect_rate_of("achieved_far", self.achieved_far, self.false_matches, self.impostor_pairs)
+        _expect_rate_of("tar", self.tar, self.accepted, self.genuine_pairs)
 
     @property
     def misses(self) -> int:
@@ -98,7 +114,11 @@ class OperatingPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """One point of a DET curve, with the errors behind it."""
+    """One point of a DET curve, with the errors behind it.
+
+    Raises:
+        BadInput: a rate is outside [0, 1].
+    """
 
     threshold: float
     fmr: float
@@ -107,6 +127,10 @@ class CurvePoint:
     misses: int
     sampled: bool = False
     """`false_matches` were counted on a sample of the impostor pairs."""
+
+    def __post_init__(self) -> None:
+        _expect_rate(self.fmr, "fmr")
+        _expect_rate(self.fnmr, "fnmr")
 
     @property
     def few_errors(self) -> bool:
@@ -166,13 +190,21 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRate:
-    """FMR and FNMR of one group of people among themselves, at the threshold of all."""
+    """FMR and FNMR of one group of people among themselves, at the threshold of all.
+
+    Raises:
+        BadInput: there are more errors than pairs.
+    """
 
     group: str
     false_matches: int
     impostor_pairs: int
     misses: int
     genuine_pairs: int
+
+    def __post_init__(self) -> None:
+        _expect_part(f"false matches of {self.group!r}", self.false_matches, self.impostor_pairs)
+        _expect_part(f"misses of {self.group!r}", self.misses, self.genuine_pairs)
 
     @property
     def fmr(self) -> float | None:
@@ -262,7 +294,13 @@ class Details:
 
     @staticmethod
     def from_dict(record: Mapping[str, Any]) -> Details:
-        """Read what `to_dict` wrote."""
+        """Read what `to_dict` wrote.
+
+        Raises:
+            BadFile: it holds more than MOST_PARTS or MOST_BINS; the message says of what.
+            BadInput: a part refuses its numbers.
+        """
+        _expect_few(record)
         return Details(
             points=tuple(OperatingPoint.from_dict(p) for p in record.get("points", ())),
             curves=tuple(Curve.from_dict(c) for c in record.get("curves", ())),
@@ -271,3 +309,44 @@ class Details:
             pairs=tuple(PairExample.from_dict(p) for p in record.get("pairs", ())),
             most_errors=record.get("most_errors", {}),
         )
+
+
+def _expect_rate(rate: Any, name: str) -> None:
+    # What is no number is refused where types are looked at, by its place; NaN as well.
+    if _are_numbers(rate) and (rate < 0 or rate > 1):
+        raise BadInput(f"{name} is a rate, from 0 to 1; got {rate!r:.60}")
+
+
+def _expect_part(name: str, count: Any, total: Any) -> None:
+    if _are_numbers(count, total) and not 0 <= count <= total:
+        raise BadInput(f"{name}: there cannot be {count!r:.60} in {total!r:.60} pairs")
+
+
+def _expect_rate_of(name: str, rate: Any, count: Any, total: Any) -> None:
+    _expect_rate(rate, name)
+    _expect_part(f"counts behind {name}", count, total)
+    if not _are_numbers(rate, count, total):
+        return
+    if not total:
+        raise BadInput(f"{name} needs a pair that it is a rate of; got none")
+    if abs(rate - count / total) > _SAME_RATE:
+        raise BadInput(f"{name} must be {count!r:.60} of {total!r:.60} pairs; got {rate!r:.60}")
+
+
+def _are_numbers(*values: Any) -> bool:
+    return all(isinstance(value, Real) for value in values)
+
+
+def _expect_few(record: Mapping[str, Any]) -> None:
+    found = {
+        "operating points": len(record.get("points", ())),
+        "points of curves": sum(len(curve["points"]) for curve in record.get("curves", ())),
+        "groups": sum(len(groups["rates"]) for groups in record.get("groups", ())),
+        "pairs": len(record.get("pairs", ())),
+        "lists of labels": len(record.get("most_errors", {})),
+        "bins of histograms": sum(len(one["counts"]) for one in record.get("histograms", ())),
+    }
+    for what, number in found.items():
+        most = MOST_BINS if what == "bins of histograms" else MOST_PARTS
+        if number > most:
+            raise BadFile(f"it holds {number} {what}; at most {most} are read")

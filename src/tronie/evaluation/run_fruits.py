@@ -19,13 +19,17 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tronie.data.readers.labels import labels_of
+from tronie.data.readers.lists import relative_path
 from tronie.data.readers.table import read_table
 from tronie.data.readers.text_lines import read_lines
 from tronie.errors import BadArray, BadFile, NotEnoughData, NotFound
+from tronie.evaluation.metrics.verification import accepts_allowed, too_few_pairs
 from tronie.evaluation.one_core import Timed, timed
 from tronie.evaluation.pairs.enrolled import (
     Enrolled,
@@ -35,6 +39,7 @@ from tronie.evaluation.pairs.enrolled import (
     measure_enrolled,
     plan_enrolled,
 )
+from tronie.evaluation.pairs.pairing import pairing
 from tronie.evaluation.pairs.scores import NumpyScreen, screen_error
 from tronie.evaluation.pairs.sets import HowToRun
 from tronie.evaluation.protocols import fruits
@@ -48,6 +53,9 @@ Analyze = Callable[[bytes], NDArray[np.floating] | None]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) photographs."""
+
+_Sides = tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]
+"""Photographs that are compared, and with which; None: all of them."""
 
 REQUIRED = ("photo", "subject", "masked")
 WARM_UP = 10
@@ -84,20 +92,19 @@ def evaluate_fruits(
 
     Raises:
         NotFound: META or a photograph is not there.
-        BadFile: META is damaged, or an attribute breaks its form.
+        BadFile: META is damaged, an attribute breaks its form, or a photograph is not below its
+            folder.
         BadInput: the track is unknown, or the system is over its budget; that is said as soon
             as the photographs done have used up the time of all.
         BadArray: `analyze` returned anything but (D,) or None.
-        NotEnoughData: no face anywhere, or too few pairs for the FMR.
+        NotEnoughData: too few pairs for the FMR, which is told before anything is timed; or no
+            face anywhere.
         TronieError: whatever `analyze` raises for a photograph that it cannot read.
     """
     budget = fruits.budget_s(track)
-    table = _read_meta(Path(meta))
-    files = [Path(photos) / name for name in table["photo"]]
-    for file in files:
-        if not file.is_file():
-            raise NotFound(f"{meta} names the photograph {file}, and there is no such file")
-    masked = read_flags(table["masked"], name="masked", path=meta)
+    told = _read_meta(Path(meta), Path(photos))
+    files, sides = told.files, _sides(told.masked)
+    _check_pairs(people_of(told.subjects), sides, fmr=fmr)
 
     spent = 0.0
 
@@ -112,12 +119,10 @@ def evaluate_fruits(
     features, time = timed_rows(files, analyze, warm_up=warm_up, after=after)
     if over_budget == "refuse":
         fruits.check_budget(time.seconds, track=track, of=len(files))
-    subjects = np.array(table["subject"], np.str_)
-    measured = _measured(features, subjects, masked, fmr=fmr, screens=screens, how=how)
-    attributes = [name for name in table if name not in REQUIRED]
+    measured = _measured(features, told.subjects, sides, fmr=fmr, screens=screens, how=how)
     groups = [
-        group_rates(measured["all"], np.array(table[name], np.str_), far=fmr, of=name)
-        for name in attributes
+        group_rates(measured["all"], values, far=fmr, of=name)
+        for name, values in told.attributes.items()
     ]
     report = fruits.PROTOCOL.score(
         measured,
@@ -190,10 +195,29 @@ def _embedding(
     return found
 
 
+def _sides(masked: NDArray[np.bool_]) -> dict[str, _Sides]:
+    """What is compared: all with all, and masked photographs with those without a mask."""
+    sides: dict[str, _Sides] = {"all": (None, None)}
+    if masked.any() and not masked.all():
+        sides["masked"] = (masked, ~masked)
+    return sides
+
+
+def _check_pairs(people: NDArray[np.int64], sides: Mapping[str, _Sides], *, fmr: float) -> None:
+    """See that every set has the pairs for its FMR, which META says before anything is timed."""
+    for name, (group, against) in sides.items():
+        try:
+            pairs = pairing(people, group=group, against=against).impostor_pairs
+            if not accepts_allowed(fmr, pairs):
+                raise too_few_pairs(fmr, pairs)
+        except NotEnoughData as fault:
+            raise NotEnoughData(f"{name}: {fault}") from fault
+
+
 def _measured(
     features: NDArray[np.float32],
     subjects: NDArray[np.str_],
-    masked: NDArray[np.bool_],
+    sides: Mapping[str, _Sides],
     *,
     fmr: float,
     screens: Screens | None,
@@ -203,11 +227,6 @@ def _measured(
     dimension = features.shape[1]
     made = [NumpyScreen()] if screens is None else screens(dimension, screen_error(dimension))
     people = people_of(subjects)
-    sides: dict[str, tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]] = {
-        "all": (None, None)
-    }
-    if masked.any() and not masked.all():
-        sides["masked"] = (masked, ~masked)
     planned = [
         plan_enrolled(
             enrolled, people, fars=(fmr,), screens=made, of=name, group=group, against=against
@@ -217,7 +236,16 @@ def _measured(
     return {one.of: measure_enrolled(one, labels=subjects, how=how) for one in planned}
 
 
-def _read_meta(path: Path) -> Mapping[str, tuple[str, ...]]:
+class _Told(NamedTuple):
+    """META, read and checked."""
+
+    files: list[Path]
+    subjects: NDArray[np.str_]
+    masked: NDArray[np.bool_]
+    attributes: dict[str, NDArray[np.str_]]
+
+
+def _read_meta(path: Path, photos: Path) -> _Told:
     """The table with all its columns: those that are not required are attributes."""
     first = next(iter(read_lines(path)), "")
     try:
@@ -225,4 +253,23 @@ def _read_meta(path: Path) -> Mapping[str, tuple[str, ...]]:
     except csv.Error as fault:
         raise BadFile(f"{path}:1: is no line of a CSV file: {fault}") from fault
     attributes = tuple(dict.fromkeys(name for name in names if name not in REQUIRED))
-    return read_table(path, required=REQUIRED, optional=attributes)
+    table = read_table(path, required=REQUIRED, optional=attributes)
+    return _Told(
+        files=_files(table["photo"], photos, path),
+        subjects=labels_of(table["subject"], path=path, first_line=2),
+        masked=read_flags(table["masked"], name="masked", path=path),
+        attributes={
+            name: labels_of(table[name], path=path, first_line=2, or_none=True)
+            for name in attributes
+        },
+    )
+
+
+def _files(names: Sequence[str], photos: Path, meta: Path) -> list[Path]:
+    """The photographs that META names, each below its folder and there."""
+    files = []
+    for line, name in enumerate(names, start=2):
+        files.append(photos / relative_path(name, where=f"{meta}:{line}"))
+        if not files[-1].is_file():
+            raise NotFound(f"{meta} names the photograph {files[-1]}, and there is no such file")
+    return files

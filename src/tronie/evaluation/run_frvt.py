@@ -6,12 +6,15 @@
 
 META is a CSV with a header and one line for each row of the matrix:
 
-    subject     whose the photograph is
+    subject     whose the photograph is; -1 for nobody known
     photo       its name, as a list of pairs calls it; only such a list needs it
     failed      1 where no template could be made, 0 or empty elsewhere; rows that are NaN all
                 through count as failed too
     year        when it was taken, such as 2004 or 2004.75; empty where unknown
     seconds     what making the template took; empty where nobody measured
+
+A photograph of nobody known is an impostor to everybody known and is never compared with another
+of nobody known: among all pairs none is, and those of a list are left out, with a note.
 
 The screens are handed in, since this floor knows no engine; without any, NumPy's product runs.
 """
@@ -27,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.data.readers.features import open_features
+from tronie.data.readers.labels import labels_of
 from tronie.data.readers.lists import read_pair_list
 from tronie.data.readers.table import read_table
 from tronie.errors import BadArray, BadFile, BadInput, NotFound
-from tronie.evaluation.metrics.verification import Rate
 from tronie.evaluation.pairs.enrolled import (
     Enrolled,
     PlannedEnrolled,
@@ -46,7 +49,7 @@ from tronie.evaluation.pairs.scores import NumpyScreen, screen_error
 from tronie.evaluation.pairs.sets import HowToRun
 from tronie.evaluation.protocols import frvt
 from tronie.evaluation.report import Report
-from tronie.evaluation.report_parts import Details
+from tronie.evaluation.report_parts import Details, OperatingPoint
 from tronie.evaluation.run_pairs import Screens, people_of
 from tronie.provenance import Provenance, provenance
 
@@ -90,8 +93,8 @@ class PreparedFrvt:
         )
         aged, notes = None, measured.result.notes
         if self.form == "mugshot":
-            threshold = measured.point(_first(self.form, self.planned.fars)).threshold
-            aged = _aged(self.planned, self.rows.years, threshold)
+            first = measured.point(_first(self.form, self.planned.fars))
+            aged = _aged(self.planned, self.rows.years, first)
             if aged is None:
                 years = frvt.YEARS_APART
                 notes = (*notes, f"META has no year that says which pairs are {years} years apart")
@@ -160,17 +163,26 @@ def score_frvt_pairs(
 ) -> Report:
     """The same of the pairs that a list names: IMAGE IMAGE 0|1, by the photo of META.
 
+    The rate of aged pairs is left out, with a note.
+
     Raises:
         As `prepare_frvt`; and BadFile where a pair says another thing than the subjects,
         NotFound where it names a photograph that META does not.
     """
     frvt.check_form(form)
     rows = _read_rows(features, meta, lengths=lengths)
-    people = _each_somebody(people_of(rows.subjects))
-    first, second = _listed_rows(rows, people, Path(pairs), meta)
+    people = people_of(rows.subjects)
+    every = _listed_rows(rows, people, Path(pairs), meta)
+    known = (people[every[0]] != DISTRACTOR) | (people[every[1]] != DISTRACTOR)
+    first, second = (side[known] for side in every)
+    notes = [f"the pairs are those of a list of {len(known)}"]
+    if lost := int((~known).sum()):
+        notes.append(f"left out: {lost} pairs of two photographs of nobody known (subject -1)")
+    if form == "mugshot":
+        notes.append(f"left out: {frvt.AGED}, which is measured over all pairs and not over a list")
     points = listed_points(
         rows.enrolled,
-        people,
+        _each_somebody(people),
         first,
         second,
         fars=frvt.FORMS[form] if fmrs is None else fmrs,
@@ -184,7 +196,7 @@ def score_frvt_pairs(
         failed=int(rows.enrolled.failed[used].sum()),
         template_bytes=_template_bytes(rows.enrolled),
         template_times_s=rows.times_s,
-        notes=(f"the pairs are those of a list of {len(first)}",),
+        notes=tuple(notes),
     )
     files = {"features": Path(features), "meta": Path(meta), "pairs": Path(pairs)}
     return frvt.PROTOCOL.score(compared, provenance=provenance(files))
@@ -216,7 +228,7 @@ def _read_rows(features: str | Path, meta: str | Path, *, lengths: str) -> FrvtR
     times = _numbers(table, "seconds", meta)
     return FrvtRows(
         enrolled=enroll(matrix, lengths=lengths, failed=failed),
-        subjects=np.array(table["subject"], np.str_),
+        subjects=labels_of(table["subject"], path=meta, first_line=2),
         photos=table.get("photo", ()),
         years=_numbers(table, "year", meta),
         times_s=() if times is None else tuple(times[~np.isnan(times)].tolist()),
@@ -264,7 +276,7 @@ def _listed_rows(
             if photo not in row_of:
                 raise NotFound(f"{pairs}:{line}: there is no photograph {photo!r} in {meta}")
             side.append(row_of[photo])
-        if bool(same) != (people[row_of[one]] == people[row_of[two]]):
+        if bool(same) != (people[row_of[one]] == people[row_of[two]] != DISTRACTOR):
             raise BadFile(
                 f"{pairs}:{line}: says {int(same)}, and {meta} says that {one} is of "
                 f"{rows.subjects[row_of[one]]} and {two} of {rows.subjects[row_of[two]]}"
@@ -273,17 +285,20 @@ def _listed_rows(
 
 
 def _aged(
-    planned: PlannedEnrolled, years: NDArray[np.float64] | None, threshold: float
-) -> Rate | None:
-    """Misses of the genuine pairs that lie far enough apart; None where no year says so."""
+    planned: PlannedEnrolled, years: NDArray[np.float64] | None, point: OperatingPoint
+) -> frvt.Aged | None:
+    """Genuine pairs that lie far enough apart, by person; None where no year says so."""
     if years is None:
         return None
-    misses = total = 0
-    for pairs in judged_genuine(planned, threshold):
-        apart = np.abs(years[pairs.first] - years[pairs.second]) >= frvt.YEARS_APART
-        misses += int((apart & ~pairs.accepted).sum())
-        total += int(apart.sum())
-    return Rate(misses, total) if total else None
+    people = planned.every.people
+    misses, pairs = np.zeros((2, int(people.max()) + 1), np.int64)
+    for judged in judged_genuine(planned, point.threshold):
+        apart = np.abs(years[judged.first] - years[judged.second]) >= frvt.YEARS_APART
+        whose = people[judged.first]
+        pairs += np.bincount(whose[apart], minlength=len(pairs))
+        misses += np.bincount(whose[apart & ~judged.accepted], minlength=len(pairs))
+    have = pairs > 0
+    return frvt.Aged(point.far, misses[have], pairs[have]) if have.any() else None
 
 
 def _first(form: str, fars: Sequence[float]) -> float:

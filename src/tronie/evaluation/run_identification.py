@@ -17,13 +17,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tronie.data.readers.features import open_features
+from tronie.data.readers.labels import labels_of
 from tronie.data.readers.table import read_table
 from tronie.errors import BadArray, BadFile
+from tronie.evaluation.metrics.top_matches import Progress
 from tronie.evaluation.pairs.scores import Rows
 from tronie.evaluation.protocols import iqiyi_vid, megaface, open_set
 from tronie.evaluation.report import Report
@@ -44,6 +47,7 @@ def evaluate_open_set(
     within: int = 1,
     rule: str = "conservative",
     inputs: Mapping[str, str | Path] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """TPIR at fixed FPIRs of the probes in the gallery.
 
@@ -52,6 +56,7 @@ def evaluate_open_set(
         meta: The table: subject, role.
         fpirs, ranks, within, rule: As `tronie.evaluation.protocols.open_set.score`.
         inputs: What else the numbers depend on, name to file or SHA-256, for the provenance.
+        progress: Called with (done, total) comparisons of a probe with a row of the gallery.
 
     Raises:
         NotFound: a file is not there.
@@ -59,11 +64,11 @@ def evaluate_open_set(
         BadArray: the table has not one line a row, or a row has no direction.
         BadInput, NotEnoughData: as `score`.
     """
-    unit, table = _read(features, meta, required=("subject", "role"))
+    unit, people, table = _read(features, meta, required=("subject", "role"))
     roles = _roles(table["role"], ("gallery", "probe"), meta)
     report = open_set.PROTOCOL.score(
         unit.rows,
-        people_of(np.array(table["subject"])),
+        people,
         gallery=np.flatnonzero(roles == "gallery"),
         probes=np.flatnonzero(roles == "probe"),
         fpirs=fpirs,
@@ -71,6 +76,7 @@ def evaluate_open_set(
         within=within,
         rule=rule,
         provenance=_made_with(features, meta, inputs),
+        progress=progress,
     )
     return replace(report, notes=(*report.notes, *unit.notes))
 
@@ -83,6 +89,7 @@ def evaluate_megaface(
     fars: Sequence[float] = megaface.FARS,
     ranks: Sequence[int] = megaface.RANKS,
     inputs: Mapping[str, str | Path] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Rank rates among the distractors, and TAR at fixed FARs.
 
@@ -91,23 +98,24 @@ def evaluate_megaface(
         meta: The table: subject, and for the cleaned form listed.
         form: "plain" or "cleaned".
         fars, ranks: As `tronie.evaluation.protocols.megaface.score`.
-        inputs: As `evaluate_open_set`.
+        inputs, progress: As `evaluate_open_set`.
 
     Raises:
         NotFound, BadFile, BadArray, BadInput, NotEnoughData: as `evaluate_open_set`.
     """
     cleaned = form == "cleaned"
     required = ("subject", "listed") if cleaned else ("subject",)
-    unit, table = _read(features, meta, required=required, optional=("listed",))
+    unit, people, table = _read(features, meta, required=required, optional=("listed",))
     listed = _roles(table["listed"], ("0", "1"), meta) == "1" if cleaned else None
     report = megaface.PROTOCOL.score(
         unit.rows,
-        people_of(np.array(table["subject"])),
+        people,
         form=form,
         listed=listed,
         fars=fars,
         ranks=ranks,
         provenance=_made_with(features, meta, inputs),
+        progress=progress,
     )
     return replace(report, notes=(*report.notes, *unit.notes))
 
@@ -119,6 +127,7 @@ def evaluate_iqiyi_vid(
     limit: int = iqiyi_vid.LIMIT,
     denominator: str = "capped",
     inputs: Mapping[str, str | Path] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """MAP of the videos that each person's query retrieves.
 
@@ -126,14 +135,13 @@ def evaluate_iqiyi_vid(
         features: A matrix that `open_features` reads, one row a video or a face of a query.
         meta: The table: subject, role.
         limit, denominator: As `tronie.evaluation.protocols.iqiyi_vid.score`.
-        inputs: As `evaluate_open_set`.
+        inputs, progress: As `evaluate_open_set`.
 
     Raises:
         NotFound, BadFile, BadArray, BadInput, NotEnoughData: as `evaluate_open_set`.
     """
-    unit, table = _read(features, meta, required=("subject", "role"))
+    unit, people, table = _read(features, meta, required=("subject", "role"))
     roles = _roles(table["role"], ("query", "video"), meta)
-    people = people_of(np.array(table["subject"]))
     rows, people, queries = _one_query_each(unit.rows, people, roles == "query", meta)
     report = iqiyi_vid.PROTOCOL.score(
         rows,
@@ -143,8 +151,16 @@ def evaluate_iqiyi_vid(
         limit=limit,
         denominator=denominator,
         provenance=_made_with(features, meta, inputs),
+        progress=progress,
     )
     return replace(report, notes=(*report.notes, *unit.notes))
+
+
+class _Read(NamedTuple):
+    unit: UnitRows
+    people: NDArray[np.int64]
+    """(N,): whose each row is, -1 for nobody known."""
+    table: Mapping[str, tuple[str, ...]]
 
 
 def _read(
@@ -153,7 +169,7 @@ def _read(
     *,
     required: Sequence[str],
     optional: Sequence[str] = (),
-) -> tuple[UnitRows, Mapping[str, tuple[str, ...]]]:
+) -> _Read:
     stored = open_features(features)
     table = read_table(meta, required=required, optional=[c for c in optional if c not in required])
     lines = len(table[required[0]])
@@ -162,10 +178,8 @@ def _read(
             f"each row of {features} needs a line of {meta}; got {len(stored)} rows "
             f"and {lines} lines"
         )
-    if "" in table["subject"]:
-        line = table["subject"].index("") + _FIRST_LINE
-        raise BadFile(f"{meta}:{line}: has no subject; write -1 for nobody known")
-    return unit_rows(stored), table
+    subjects = labels_of(table["subject"], path=meta, first_line=_FIRST_LINE)
+    return _Read(unit_rows(stored), people_of(subjects), table)
 
 
 def _roles(column: Sequence[str], known: Sequence[str], meta: str | Path) -> NDArray[np.str_]:

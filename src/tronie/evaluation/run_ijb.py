@@ -33,6 +33,7 @@ from tronie.data.readers.ijb import (
     read_points,
 )
 from tronie.errors import BadArray, BadFile, BadInput, NotFound
+from tronie.evaluation.metrics.top_matches import Progress
 from tronie.evaluation.pairs.scores import exact_scores
 from tronie.evaluation.protocols import ijb_identification, ijb_verification
 from tronie.evaluation.report import Report
@@ -47,6 +48,7 @@ _PAIRS = "_template_pair_label.txt"
 _POINTS = "_name_5pts_score.txt"
 _PROBES = "_1N_probe_mixed.csv"
 _GALLERY = "_1N_gallery_"
+_PAIRS_AT_ONCE = 1 << 16
 
 
 def evaluate_ijb(
@@ -59,6 +61,7 @@ def evaluate_ijb(
     fars: Sequence[float] = ijb_verification.FARS,
     beside: str = "nothing",
     inputs: Mapping[str, str | Path] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """TAR at fixed FARs over the listed pairs of templates.
 
@@ -72,6 +75,7 @@ def evaluate_ijb(
         fars: In (0, 1); one below one in all impostor pairs is left out, with a note.
         beside: "nothing", or "nearest" for the published values too.
         inputs: What else the numbers depend on, name to file or SHA-256, for the provenance.
+        progress: Called with (done, total) pairs of templates.
 
     Raises:
         NotFound: the folder, one of its files or the matrix is not there.
@@ -89,7 +93,7 @@ def evaluate_ijb(
     if features is not None:
         templates, used = _templates(found, features, pooling, weighting)
         files |= used
-        judged = _pair_scores(templates, pairs, found)
+        judged = _pair_scores(templates, pairs, found, progress)
         made = _recipe(pooling, weighting)
     else:
         judged = np.asarray(scores, np.float64)
@@ -120,6 +124,7 @@ def evaluate_ijb_identification(
     ranks: Sequence[int] = ijb_identification.RANKS,
     rule: str = "conservative",
     inputs: Mapping[str, str | Path] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """TPIR at fixed FPIRs and rank rates, of all probes in every gallery of the folder.
 
@@ -128,6 +133,7 @@ def evaluate_ijb_identification(
         fpirs: In (0, 1).
         ranks: For the rank rates.
         rule: "conservative" or "published".
+        progress: Called with (done, total) comparisons of a probe with a template of a gallery.
 
     Raises:
         NotFound, BadFile, BadArray, BadInput, NotEnoughData: as `evaluate_ijb`.
@@ -150,18 +156,27 @@ def evaluate_ijb_identification(
         ranks=ranks,
         rule=rule,
         provenance=provenance({path.name: path for path in used} | files | dict(inputs or {})),
+        progress=progress,
     )
     notes = (*report.notes, f"{found.title}; {_recipe(pooling, weighting)}")
     return replace(report, notes=notes)
 
 
-def _pair_scores(templates: Templates, pairs: IjbPairs, found: _Meta) -> NDArray[np.float64]:
+def _pair_scores(
+    templates: Templates, pairs: IjbPairs, found: _Meta, progress: Progress | None
+) -> NDArray[np.float64]:
     """The exact score of every listed pair."""
     first, second = (
         _rows_of(templates.names, side, f"{found.file(_PAIRS)}")
         for side in (pairs.first, pairs.second)
     )
-    return exact_scores(templates.unit, first, second)
+    scores = np.empty(len(first))
+    for start in range(0, len(first), _PAIRS_AT_ONCE):
+        part = slice(start, start + _PAIRS_AT_ONCE)
+        scores[part] = exact_scores(templates.unit, first[part], second[part])
+        if progress is not None:
+            progress(min(part.stop, len(first)), len(first))
+    return scores
 
 
 class _Meta(NamedTuple):

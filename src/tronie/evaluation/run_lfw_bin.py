@@ -1,7 +1,8 @@
 """Run the ten-fold rule over a .bin of aligned pairs, with any callable that embeds crops.
 
 Crops are decoded as RGB. Of one that is not 112 x 112 the square in the middle is cut out and
-resized; official sets hold none such, and the Report counts them.
+resized; official sets hold none such, and the Report counts them. One of more than a million
+pixels is refused.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ Progress = Callable[[int, int], None]
 """Called with (done, total) crops."""
 
 SIDE = 112
+MAX_PIXELS = 1024 * 1024
+"""Of a crop; a few bytes can ask for a hundred million. Official sets hold 112 x 112."""
 CHUNK = 64
 
 
@@ -55,7 +58,7 @@ def evaluate_lfw_bin(
     Raises:
         NotFound: there is no such file.
         BadFile: it is no such .bin, or is damaged.
-        BadImage: a crop cannot be decoded.
+        BadImage: a crop cannot be decoded, or has more than MAX_PIXELS.
         BadArray: `embed_crops` returned anything but one finite row a crop.
         NotEnoughData: fewer than ten pairs.
     """
@@ -93,10 +96,14 @@ def evaluate_lfw_bin(
 
 
 def _crops(images: Sequence[bytes], names: Sequence[str]) -> tuple[NDArray[np.uint8], int]:
-    """Crops (n, 112, 112, 3), and how many had another size."""
-    decoded = [decode_image(data, name=name) for data, name in zip(images, names, strict=True)]
-    odd = sum(image.shape[:2] != (SIDE, SIDE) for image in decoded)
-    return np.stack([_squared(image) for image in decoded]), odd
+    """Crops (n, 112, 112, 3), and how many had another size; one is decoded at a time."""
+    crops = np.empty((len(images), SIDE, SIDE, 3), np.uint8)
+    odd = 0
+    for n, (data, name) in enumerate(zip(images, names, strict=True)):
+        image = decode_image(data, name=name, max_pixels=MAX_PIXELS)
+        odd += image.shape[:2] != (SIDE, SIDE)
+        crops[n] = _squared(image)
+    return crops, odd
 
 
 def _squared(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tronie.errors import BadArray, BadFile, NotFound
+from tronie.data.readers.labels import read_label_lines
+from tronie.data.readers.npy import NPY, read_npy
+from tronie.errors import BadArray, BadFile, BadInput, NotFound
 from tronie.evaluation.pairs.all_pairs import (
     PairsResult,
     ScoredPair,
@@ -62,8 +64,6 @@ VERSION = "1"
 
 Screens = Callable[[int, float], Sequence[Screen]]
 """From D, and the error of a float32 product of two rows, to what this machine can run."""
-
-_NPY = b"\x93NUMPY"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -287,7 +287,8 @@ def read_labels(path: Path) -> NDArray[Any]:
 
     Raises:
         NotFound: there is no such file.
-        BadFile: it holds something else, or a line is empty.
+        BadFile: it holds something else, or a line is blank or too long.
+        BadInput: it may not be read.
     """
     if path.suffix == ".npy":
         labels = read_array(path)
@@ -297,15 +298,7 @@ def read_labels(path: Path) -> NDArray[Any]:
                 f"got {labels.dtype} of shape {labels.shape}"
             )
         return labels
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise BadFile(f"{path} is no text of one label a line: {fault}") from fault
-    if "" in lines:
-        raise BadFile(f"{path}:{lines.index('') + 1} is empty; each line is the label of a row")
-    return np.array(lines, dtype=np.str_)
+    return read_label_lines(path)
 
 
 def people_of(labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -321,15 +314,16 @@ def read_array(path: Path) -> NDArray[Any]:
 
     Raises:
         NotFound: there is no such file.
-        BadFile: it is no .npy, or holds Python objects.
+        BadFile: it is no .npy, holds Python objects, or is not as large as it says.
+        BadInput: it may not be read.
     """
     try:
         with path.open("rb") as file:
-            if file.read(len(_NPY)) != _NPY:
+            if file.read(len(NPY)) != NPY:
                 raise BadFile(f"{path} is no .npy; give one array as numpy.save writes it")
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
+            file.seek(0)
+            return read_npy(file, size=path.stat().st_size, name=str(path))
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}") from None
-    except (OSError, ValueError, EOFError) as fault:
-        raise BadFile(f"{path} is no .npy that can be read: {fault}") from fault
-    return array
+    except OSError as fault:
+        raise BadInput(f"cannot read {path}: {fault.strerror}") from fault

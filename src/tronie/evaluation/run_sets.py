@@ -21,9 +21,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from tronie.data.readers.labels import labels_of
 from tronie.data.readers.table import read_table
 from tronie.errors import BadArray, BadInput
 from tronie.evaluation.pairs.scores import NumpyScreen, Rows, screen_error
@@ -175,7 +175,7 @@ def _prepared(
     left_out: NDArray[Any] | tuple[()] = (),
     sampled_from: float | Fraction | None = None,
 ) -> PreparedSets:
-    labels = np.array(table["subject"], dtype=np.str_)
+    labels = labels_of(table["subject"], path=inputs["meta"], first_line=2)
     dimension = unit.shape[1]
     made = [NumpyScreen()] if screens is None else screens(dimension, screen_error(dimension))
     planned = plan_sets(

@@ -27,7 +27,12 @@ from tronie.evaluation.metrics.identification import (
     rank_rate,
 )
 from tronie.evaluation.metrics.intervals import Interval, bootstrap_within
-from tronie.evaluation.metrics.top_matches import best_others, mate_scores
+from tronie.evaluation.metrics.top_matches import (
+    Progress,
+    best_others,
+    mate_scores,
+    part_of,
+)
 from tronie.evaluation.metrics.verification import accepts_allowed
 from tronie.evaluation.pairs.scores import Rows
 from tronie.evaluation.report import Value
@@ -72,6 +77,7 @@ def search(
     probes: NDArray[np.integer],
     gallery: NDArray[np.integer],
     deepest: int = 1,
+    progress: Progress | None = None,
 ) -> Searches:
     """Search every probe.
 
@@ -81,6 +87,7 @@ def search(
         probes: Rows, shape (P + Q,).
         gallery: Rows, shape (G,), none of them a probe.
         deepest: The largest rank that will be asked for.
+        progress: Called with (done, total) comparisons of a probe with a row of the gallery.
 
     Raises:
         NotEnoughData: the gallery or the probes are empty.
@@ -98,8 +105,22 @@ def search(
         )
     mates = mate_scores(unit, people, probes=probes, gallery=gallery)
     mated = np.isfinite(mates)
-    others = best_others(unit, people, probes=probes[mated], gallery=gallery, top=deepest)
-    strangers = best_others(unit, people, probes=probes[~mated], gallery=gallery)[:, 0]
+    total, first = len(probes) * len(gallery), int(mated.sum()) * len(gallery)
+    others = best_others(
+        unit,
+        people,
+        probes=probes[mated],
+        gallery=gallery,
+        top=deepest,
+        progress=part_of(progress, before=0, total=total),
+    )
+    strangers = best_others(
+        unit,
+        people,
+        probes=probes[~mated],
+        gallery=gallery,
+        progress=part_of(progress, before=first, total=total),
+    )[:, 0]
     return Searches(
         mates=mates[mated],
         ranks=mate_ranks(mates[mated], others),

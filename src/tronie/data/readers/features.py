@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tronie.data.readers.npy import NPY, read_npy_header
 from tronie.errors import BadArray, BadFile, BadInput, NotFound
 
 Features = NDArray[np.float32]
 
-_NPY = b"\x93NUMPY"
 _HEAD = struct.Struct("<4i")
 _FLOAT32 = 5
 _OPENCV_TYPES = {0: "uint8", 1: "int8", 2: "uint16", 3: "int16", 4: "int32", 6: "float64"}
@@ -55,7 +55,7 @@ def open_features(path: str | Path) -> Features:
         raise NotFound(f"there is no feature file {path}") from None
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from error
-    read = _npy_shape if head.startswith(_NPY) else _opencv_shape
+    read = _npy_shape if head.startswith(NPY) else _opencv_shape
     shape, start = read(head, size=size, path=file)
     found = start + 4 * shape[0] * shape[1]
     if found != size:
@@ -105,18 +105,7 @@ def write_features(path: str | Path, rows: Features) -> None:
 
 def _npy_shape(head: bytes, *, size: int, path: Path) -> tuple[tuple[int, int], int]:
     """Rows and columns, and where the numbers begin."""
-    stream = io.BytesIO(head)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version not in readers:
-            raise BadFile(f"{path} is an .npy of the unknown version {version}; save it again")
-        shape, fortran, dtype = readers[version](stream)
-    except (ValueError, EOFError) as error:
-        raise BadFile(f"{path} begins as an .npy, but its header cannot be read") from error
+    shape, fortran, dtype, start = read_npy_header(io.BytesIO(head), name=str(path))
     if dtype != np.dtype("<f4"):
         raise BadFile(
             f"{path} holds {_type_name(dtype)}; features are little-endian float32: save "
@@ -130,7 +119,7 @@ def _npy_shape(head: bytes, *, size: int, path: Path) -> tuple[tuple[int, int], 
         raise BadFile(
             f"{path} lies column by column (Fortran order); save numpy.ascontiguousarray(M)"
         )
-    return (int(shape[0]), int(shape[1])), stream.tell()
+    return (shape[0], shape[1]), start
 
 
 def _opencv_shape(head: bytes, *, size: int, path: Path) -> tuple[tuple[int, int], int]:

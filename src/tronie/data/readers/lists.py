@@ -44,7 +44,7 @@ def read_image_list(path: str | Path) -> tuple[str, ...]:
         BadFile: a line is empty or holds no relative path, or there is no line.
     """
     return tuple(
-        _relative(line.strip(), where=f"{path}:{n}")
+        relative_path(line.strip(), where=f"{path}:{n}")
         for n, line in enumerate(_lines(Path(path), "IMAGE"), start=1)
     )
 
@@ -64,8 +64,8 @@ def read_pair_list(path: str | Path) -> PairList:
             raise BadFile(
                 f"{path}:{n}: a pair ends in 1 (one person) or 0 (two); got {fields[2]!r}"
             )
-        first.append(_relative(fields[0], where=f"{path}:{n}"))
-        second.append(_relative(fields[1], where=f"{path}:{n}"))
+        first.append(relative_path(fields[0], where=f"{path}:{n}"))
+        second.append(relative_path(fields[1], where=f"{path}:{n}"))
         same.append(fields[2] == "1")
     return PairList(tuple(first), tuple(second), np.array(same, np.bool_))
 
@@ -84,8 +84,22 @@ def read_template_list(path: str | Path) -> Mapping[str, tuple[str, ...]]:
         images = templates.setdefault(name, {})
         if image in images:
             raise BadFile(f"{path}:{n}: {image} is in template {name} twice")
-        images[_relative(image, where=f"{path}:{n}")] = None
+        images[relative_path(image, where=f"{path}:{n}")] = None
     return {name: tuple(images) for name, images in templates.items()}
+
+
+def relative_path(image: str, *, where: str) -> str:
+    """The path of an image as a file names it, if it stays below the folder of the images.
+
+    Raises:
+        BadFile: it is empty, absolute, has a part `..` or holds a NUL; the message begins with
+            `where`.
+    """
+    if not image:
+        raise BadFile(f"{where}: is empty; each line is the path of an image")
+    if image.startswith("/") or "\0" in image or (".." in image and ".." in image.split("/")):
+        raise BadFile(f"{where}: must hold a path below the folder of the images; got {image!r}")
+    return image
 
 
 def _lines(path: Path, form: str) -> list[str]:
@@ -102,11 +116,3 @@ def _fields(line: str, form: str, *, where: str) -> list[str]:
     if len(fields) != len(form.split()) or not all(fields):
         raise BadFile(f"{where}: must read '{form}'; got {line!r}")
     return fields
-
-
-def _relative(image: str, *, where: str) -> str:
-    if not image:
-        raise BadFile(f"{where}: is empty; each line is the path of an image")
-    if image.startswith("/") or "\0" in image or (".." in image and ".." in image.split("/")):
-        raise BadFile(f"{where}: must hold a path below the folder of the images; got {image!r}")
-    return image

@@ -12,14 +12,14 @@ is a function of the rows alone: no block size, thread or matrix library changes
     best_of_cross    the best K pairs of a probe and a row, over all probes.
 
 The matrix may be memory-mapped: a block of the gallery and a tile of probes are in memory,
-K numbers for each probe, and no more.
+K numbers for each probe, and no more. K is never more than the rows of the gallery.
 
 Letters: N rows of the matrix, P probes, G rows of the gallery, D numbers, K matches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,9 @@ from tronie.evaluation.pairs.scores import Places, Rows, exact_scores, hits_of, 
 
 NOBODY = -1
 """In `people`: a row of nobody known. No two such rows are of one person."""
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) comparisons of a probe with a row of the gallery."""
 
 _BLOCK_ROWS = 4096
 _TILE_ROWS = 1024
@@ -52,6 +55,7 @@ def best_others(
     probes: NDArray[np.integer],
     gallery: NDArray[np.integer],
     top: int = 1,
+    progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Scores of the `top` best people of the gallery who are not the probe's own person.
 
@@ -60,6 +64,8 @@ def best_others(
         people: Whose each row is, shape (N,): 0 or more, or NOBODY.
         probes: Rows of the probes, shape (P,).
         gallery: Rows of the gallery, shape (G,).
+        top: K; more than G rows there are not, and so K is G then.
+        progress: Called with (done, total), a block of the gallery and a tile of probes at a time.
 
     Returns:
         Exact scores (P, K), falling; -inf where there are fewer than K other people.
@@ -74,7 +80,7 @@ def best_others(
     whose = searched.people[rows]
     opens = (np.diff(whose, prepend=whose[:1] - 1) != 0) | (whose == NOBODY)
     groups = _Groups(rows, np.flatnonzero(opens), searched.people)
-    return _stream(unit, searched.probes, groups, top, own_left_out=True)[0]
+    return _stream(unit, searched, groups, own_left_out=True, progress=progress)[0]
 
 
 def best_rows(
@@ -84,6 +90,7 @@ def best_rows(
     probes: NDArray[np.integer],
     gallery: NDArray[np.integer],
     top: int,
+    progress: Progress | None = None,
 ) -> RowMatches:
     """The `top` best rows of the gallery for each probe.
 
@@ -94,7 +101,7 @@ def best_rows(
     """
     searched = _searched(unit, people, probes, gallery, top)
     groups = _Groups(searched.gallery, np.arange(len(searched.gallery)), searched.people)
-    scores, codes = _stream(unit, searched.probes, groups, top, own_left_out=False)
+    scores, codes = _stream(unit, searched, groups, own_left_out=False, progress=progress)
     rows = np.append(searched.gallery, -1)[codes]
     return RowMatches(scores, rows)
 
@@ -126,7 +133,12 @@ def mate_scores(
 
 
 def best_of_cross(
-    unit: Rows, *, probes: NDArray[np.integer], gallery: NDArray[np.integer], top: int
+    unit: Rows,
+    *,
+    probes: NDArray[np.integer],
+    gallery: NDArray[np.integer],
+    top: int,
+    progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """The `top` largest exact scores of all pairs of a probe and a gallery row, falling.
 
@@ -134,6 +146,8 @@ def best_of_cross(
         unit: Stored unit rows, shape (N, D).
         probes: Rows, shape (P,).
         gallery: Rows, shape (G,), none of them a probe.
+        top: How many; fewer are returned where there are fewer pairs.
+        progress: As `best_others`.
     """
     nobody = np.full(len(unit), NOBODY)
     searched = _searched(unit, nobody, probes, gallery, top)
@@ -142,6 +156,7 @@ def best_of_cross(
     for start in range(0, len(searched.gallery), _BLOCK_ROWS):
         there = searched.gallery[start : start + _BLOCK_ROWS]
         right = unit[there].T
+        met = 0
         for here in _tiles(searched.probes):
             product = unit[here] @ right
             floor = best.floor - error
@@ -150,13 +165,32 @@ def best_of_cross(
             i, j = hits_of(product, floor)
             best.add(exact_scores(unit, here[i], there[j]), here[i] * len(unit) + there[j])
             best.tighten()
+            met += len(here)
+            if progress is not None:
+                done = start * len(searched.probes) + met * len(there)
+                progress(done, len(searched.gallery) * len(searched.probes))
     return best.best()[0]
+
+
+def part_of(progress: Progress | None, *, before: int, total: int) -> Progress | None:
+    """What to hand to one of several searches, so that all of them together count once.
+
+    Args:
+        progress: To be called for all of them.
+        before: Comparisons of the searches before this one.
+        total: Of all of them.
+    """
+    if progress is None:
+        return None
+    return lambda done, _: progress(before + done, total)
 
 
 class _Searched(NamedTuple):
     people: Places
     probes: Places
     gallery: Places
+    top: int
+    """At most as many as the gallery has rows, but 1 or more."""
 
 
 class _Groups(NamedTuple):
@@ -193,19 +227,27 @@ def _searched(
         sides.append(side.astype(np.int64))
     if top < 1:
         raise BadInput(f"a search returns one match or more; got {top}")
-    return _Searched(whose.astype(np.int64), sides[0], sides[1])
+    most = max(min(top, len(sides[1])), 1)
+    return _Searched(whose.astype(np.int64), sides[0], sides[1], most)
 
 
 def _stream(
-    unit: Rows, probes: Places, groups: _Groups, top: int, *, own_left_out: bool
+    unit: Rows,
+    searched: _Searched,
+    groups: _Groups,
+    *,
+    own_left_out: bool,
+    progress: Progress | None,
 ) -> tuple[NDArray[np.float64], Places]:
     """The `top` best groups of each probe: exact scores and numbers of the groups."""
+    probes, top = searched.probes, searched.top
     kept = [_Kept(len(tile), top) for tile in _tiles(probes)]
     for block in _blocks(groups.starts, len(groups.rows)):
         first, stop = groups.starts[block], np.append(groups.starts, len(groups.rows))[block + 1]
         rows = groups.rows[first[0] : stop[-1]]
         right = unit[rows].T
         whose = groups.people[rows[first - first[0]]]
+        met = 0
         for tile, best in zip(_tiles(probes), kept, strict=True):
             product = unit[tile] @ right
             if len(first) < len(rows):
@@ -217,6 +259,10 @@ def _stream(
             scores = _group_scores(unit, tile[i], groups.rows, first[g], stop[g])
             mates = (own[i] == whose[g]) & (own[i] != NOBODY)
             best.add(_Found(i, scores, mates, block[g]))
+            met += len(tile)
+            if progress is not None:
+                done = int(first[0]) * len(probes) + met * len(rows)
+                progress(done, len(groups.rows) * len(probes))
     for best in kept:
         best.cut()
     none = _Kept(0, top)

@@ -15,12 +15,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tronie.data.readers.npy import read_npy
 from tronie.errors import BadFile, BadInput
 from tronie.evaluation.pairs.bracket import Bracket
 from tronie.evaluation.pairs.exact_threshold import TopPairs
 from tronie.evaluation.pairs.sweep import Pass
 
 _FORMAT = 1
+# What a damaged archive, header, JSON or shape raises. RuntimeError: an unknown compression, an
+# encrypted part, JSON that is nested too deeply.
+_FAULTS = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
 
 
 def save_pass(path: Path, state: Pass, *, run: str, memo: dict[str, Any]) -> None:
@@ -71,8 +87,7 @@ def load_pass(path: Path, *, run: str) -> tuple[Pass, dict[str, Any]] | None:
         BadFile: it is damaged, or no checkpoint.
     """
     try:
-        with path.open("rb") as whole, np.load(whole, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = _arrays(path)
         head = json.loads(str(arrays["head"]))
         if head["format"] != _FORMAT or head["run"] != run:
             raise BadInput(
@@ -82,11 +97,25 @@ def load_pass(path: Path, *, run: str) -> tuple[Pass, dict[str, Any]] | None:
         return _state(head, arrays), head["memo"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
+    except (BadFile, *_FAULTS) as fault:
         raise BadFile(
             f"the checkpoint {path} cannot be read ({type(fault).__name__}); "
             "delete it to start anew"
         ) from fault
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file as `save_pass` writes it: stored, and so not larger than it."""
+    with zipfile.ZipFile(path) as file:
+        members = file.infolist()
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise BadFile(f"{path} holds more than its own size")
+        found = {}
+        for member in members:
+            name = member.filename.removesuffix(".npy")
+            with file.open(member) as part:
+                found[name] = read_npy(part, size=member.file_size, name=f"{path}:{name}")
+        return found
 
 
 def _state(head: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Pass:

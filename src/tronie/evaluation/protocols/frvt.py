@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tronie.errors import BadInput
-from tronie.evaluation.metrics.intervals import wilson
-from tronie.evaluation.metrics.verification import Rate
+from tronie.evaluation.metrics.intervals import bootstrap_recentered, wilson
 from tronie.evaluation.pairs.fnmr import fnmr_value
 from tronie.evaluation.protocol import Protocol
 from tronie.evaluation.report import Report, Value
@@ -37,6 +38,19 @@ FORMS: dict[str, tuple[float, ...]] = {
 }
 """FMRs of each form, the one that ranks first."""
 YEARS_APART = 14
+AGED = f"fnmr_{YEARS_APART}_years"
+_SEED = 0
+
+
+class Aged(NamedTuple):
+    """Genuine pairs of photographs YEARS_APART, by person."""
+
+    fmr: float
+    """At whose threshold they are judged."""
+    misses: NDArray[np.int64]
+    """(S,)."""
+    pairs: NDArray[np.int64]
+    """(S,), each 1 or more."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,8 +67,8 @@ class Compared:
     template_bytes: int
     template_times_s: Sequence[float] = ()
     """Of photographs, seconds each; empty where nobody measured."""
-    aged: Rate | None = None
-    """Misses among genuine pairs YEARS_APART, at the threshold of the first FMR."""
+    aged: Aged | None = None
+    """At the threshold of the first FMR."""
     notes: tuple[str, ...] = ()
 
 
@@ -89,15 +103,9 @@ def score(compared: Compared, *, provenance: Provenance | None = None) -> Report
     ]
     if other := [f"{point.far:g}" for point in points if point.far not in order]:
         notes.append(f"the form {form} does not ask for FMR {', '.join(other)}")
-    if compared.aged is not None and compared.aged.total:
-        aged = compared.aged
-        values[f"fnmr_{YEARS_APART}_years"] = Value(
-            value=aged.value,
-            unit="fraction",
-            count=aged.count,
-            total=aged.total,
-            interval=wilson(aged.count, aged.total),
-        )
+    if compared.aged is not None:
+        values[AGED] = _aged_value(compared.aged)
+        notes.append(f"{AGED} is at the threshold of FMR {compared.aged.fmr:g}")
     values["failures_to_enroll"] = Value(
         value=compared.failed / compared.templates,
         unit="fraction",
@@ -117,6 +125,20 @@ def score(compared: Compared, *, provenance: Provenance | None = None) -> Report
         details=compared.details,
         notes=(*notes, *compared.notes),
         provenance=provenance,
+    )
+
+
+def _aged_value(aged: Aged) -> Value:
+    count, total = int(aged.misses.sum()), int(aged.pairs.sum())
+    (drawn,) = bootstrap_recentered(
+        aged.misses[None], aged.pairs, counts=[count], total=total, seed=_SEED
+    )
+    return Value(
+        value=count / total,
+        unit="fraction",
+        count=count,
+        total=total,
+        interval=drawn or wilson(count, total),
     )
 
 

@@ -23,12 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import NotEnoughData
+from tronie.evaluation.metrics.top_matches import Progress, part_of
 from tronie.evaluation.pairs.scores import Rows, check_rows
 from tronie.evaluation.protocol import Protocol
 from tronie.evaluation.report import Report, Value
 from tronie.evaluation.report_parts import Details
 from tronie.evaluation.searches import (
     POINTS_ARE_SEARCHES,
+    Searches,
     rank_value,
     search,
     searched,
@@ -49,6 +51,7 @@ def score(
     ranks: Sequence[int] = RANKS,
     rule: str = "conservative",
     provenance: Provenance | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Judge templates by their searches.
 
@@ -60,6 +63,7 @@ def score(
         fpirs: In (0, 1); one that a gallery's non-mated probes cannot measure is left out.
         ranks: For rank_K.
         rule: "conservative" or "published".
+        progress: Called with (done, total) comparisons of a probe with a row of the gallery.
 
     Raises:
         BadArray: a row has no length 1, or shapes do not fit.
@@ -69,10 +73,19 @@ def score(
     if not galleries:
         raise NotEnoughData("a search needs a gallery; got none")
     check_rows(unit)
-    found = {
-        name: search(unit, subjects, probes=probes, gallery=rows, deepest=max(ranks, default=1))
-        for name, rows in galleries.items()
-    }
+    total = len(probes) * sum(map(len, galleries.values()))
+    found: dict[str, Searches] = {}
+    done = 0
+    for name, rows in galleries.items():
+        found[name] = search(
+            unit,
+            subjects,
+            probes=probes,
+            gallery=rows,
+            deepest=max(ranks, default=1),
+            progress=part_of(progress, before=done, total=total),
+        )
+        done += len(probes) * len(rows)
     told = {
         name: searched(searches, fpirs=fpirs, ranks=ranks, rule=rule, of=name)
         for name, searches in found.items()

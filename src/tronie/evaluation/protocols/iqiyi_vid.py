@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tronie.errors import BadInput, NotEnoughData
 from tronie.evaluation.metrics.retrieval import average_precision
-from tronie.evaluation.metrics.top_matches import NOBODY, best_rows
+from tronie.evaluation.metrics.top_matches import NOBODY, Progress, best_rows
 from tronie.evaluation.pairs.scores import Rows, check_rows
 from tronie.evaluation.protocol import Protocol
 from tronie.evaluation.report import Report, Value
@@ -41,6 +41,7 @@ def score(
     limit: int = LIMIT,
     denominator: str = "capped",
     provenance: Provenance | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Judge templates by what they retrieve.
 
@@ -51,6 +52,7 @@ def score(
         videos: Rows that are ranked.
         limit: Videos of each query that are looked at.
         denominator: "capped", "all" or "found": see `metrics.retrieval`.
+        progress: Called with (done, total) comparisons of a probe with a row of the gallery.
 
     Raises:
         BadArray: a row has no length 1, or shapes do not fit.
@@ -72,7 +74,9 @@ def score(
     known = np.flatnonzero(positives)
     if len(known) == 0:
         raise NotEnoughData("MAP needs a person with a query and a video; got none")
-    found = best_rows(unit, people, probes=queries[known], gallery=videos, top=limit)
+    found = best_rows(
+        unit, people, probes=queries[known], gallery=videos, top=limit, progress=progress
+    )
     listed = found.rows >= 0
     relevant = listed & (np.asarray(people)[found.rows] == asking[known][:, None])
     precisions = [

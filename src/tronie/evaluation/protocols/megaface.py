@@ -28,7 +28,13 @@ from numpy.typing import NDArray
 
 from tronie.errors import BadArray, BadInput, NotEnoughData
 from tronie.evaluation.metrics.identification import mate_ranks
-from tronie.evaluation.metrics.top_matches import NOBODY, best_of_cross, best_others
+from tronie.evaluation.metrics.top_matches import (
+    NOBODY,
+    Progress,
+    best_of_cross,
+    best_others,
+    part_of,
+)
 from tronie.evaluation.metrics.verification import accepts_allowed
 from tronie.evaluation.pairs.blocks import genuine_pairs
 from tronie.evaluation.pairs.scores import Rows, check_rows, exact_scores
@@ -53,6 +59,7 @@ def score(
     fars: Sequence[float] = FARS,
     ranks: Sequence[int] = RANKS,
     provenance: Provenance | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Judge embeddings of probes and distractors.
 
@@ -63,6 +70,7 @@ def score(
         listed: Which rows the noise lists name, shape (N,).
         fars: In (0, 1); one below one in all probe-distractor pairs is left out, with a note.
         ranks: For rank_K.
+        progress: Called with (done, total) comparisons of a probe with a row of the gallery.
 
     Raises:
         BadArray: a row has no length 1, or shapes do not fit.
@@ -82,14 +90,21 @@ def score(
             f"pairs of one person and {len(distractors)} distractors"
         )
     mates = exact_scores(unit, first, second)
+    pairs = len(probes) * len(distractors)  # each is met twice: for the ranks, and for the FARs
     nearest = best_others(
-        unit, whose, probes=probes, gallery=distractors, top=max(ranks, default=1)
+        unit,
+        whose,
+        probes=probes,
+        gallery=distractors,
+        top=max(ranks, default=1),
+        progress=part_of(progress, before=0, total=2 * pairs),
     )
     place = np.searchsorted(probes, np.concatenate([first, second]))  # each in turn is the probe
     found = mate_ranks(np.concatenate([mates, mates]), nearest[place])
     searching = whose[probes[place]]
     values = {f"rank_{rank}": rank_value(found, rank, people=searching) for rank in ranks}
-    details = _verification(unit, mates, probes, distractors, fars)
+    told = part_of(progress, before=pairs, total=2 * pairs)
+    details = _verification(unit, mates, probes, distractors, fars, told)
     points = tuple(
         replace(p, tar_interval=rate_over_people(mates >= p.threshold, whose[first]).interval)
         for p in details.points
@@ -101,7 +116,7 @@ def score(
         "people": Value(value=len(np.unique(whose[probes])), unit="people"),
         "distractors": Value(value=len(distractors), unit="photographs"),
     }
-    notes = [*notes_on_fars(fars, len(probes) * len(distractors))]
+    notes = [*notes_on_fars(fars, pairs)]
     if form == "cleaned":
         notes.append(f"{int((~stays).sum())} rows that the noise lists name were left out")
     return Report(
@@ -146,10 +161,11 @@ def _verification(
     probes: NDArray[np.int64],
     distractors: NDArray[np.int64],
     fars: Sequence[float],
+    progress: Progress | None,
 ) -> Details:
     pairs = len(probes) * len(distractors)
     keep = min(pairs, max((accepts_allowed(far, pairs) for far in fars), default=0) + 1)
-    tail = best_of_cross(unit, probes=probes, gallery=distractors, top=keep)
+    tail = best_of_cross(unit, probes=probes, gallery=distractors, top=keep, progress=progress)
     return details_of_scores(mates, tail, fars=fars, impostor_pairs=pairs)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tronie.evaluation.metrics.top_matches import Progress
 from tronie.evaluation.pairs.scores import Rows, check_rows
 from tronie.evaluation.protocol import Protocol
 from tronie.evaluation.report import Report
@@ -40,6 +41,7 @@ def score(
     within: int = 1,
     rule: str = "conservative",
     provenance: Provenance | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Judge embeddings by searches of probes in a gallery.
 
@@ -52,6 +54,7 @@ def score(
         ranks: For rank_K.
         within: TPIR asks for the person among so many, 1 or more.
         rule: "conservative", or "published": see `tronie.evaluation.metrics.identification`.
+        progress: Called with (done, total) comparisons of a probe with a row of the gallery.
 
     Raises:
         BadArray: a row has no length 1, or shapes do not fit.
@@ -59,7 +62,14 @@ def score(
         NotEnoughData: no gallery, no probes, or none of them mated.
     """
     check_rows(unit)
-    found = search(unit, people, probes=probes, gallery=gallery, deepest=max([*ranks, within]))
+    found = search(
+        unit,
+        people,
+        probes=probes,
+        gallery=gallery,
+        deepest=max([*ranks, within]),
+        progress=progress,
+    )
     told = searched(found, fpirs=fpirs, ranks=ranks, rule=rule, within=within)
     notes = list(told.notes)
     if told.details.points:

@@ -113,6 +113,8 @@ def test_a_link_inside_the_tree_leads_somewhere(page):
 @pytest.mark.parametrize("module", MODULES, ids=named)
 def test_the_examples_in_docstrings_run(module):
     name = ".".join(module.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+    if name.startswith("tronie.lab."):
+        pytest.importorskip("torch")
     results = doctest.testmod(importlib.import_module(name))
     assert results.failed == 0
 

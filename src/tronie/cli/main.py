@@ -38,7 +38,8 @@ class Verb(NamedTuple):
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Photographs": ("detect", "align", "embed"),
     "People": ("verify", "enroll", "identify", "gallery"),
-    "Models and numbers": ("models", "evaluate", "report"),
+    "Training": ("pack", "mask", "train", "export"),
+    "Models and numbers": ("models", "measure", "evaluate", "report"),
     "Looking around": ("list", "show", "demo"),
 }
 
@@ -50,10 +51,17 @@ VERBS: Mapping[str, Verb] = {
     "enroll": Verb("tronie.cli.enroll", "enroll", "put named people into a gallery"),
     "identify": Verb("tronie.cli.identify", "identify", "who of the gallery is in a photograph?"),
     "gallery": Verb("tronie.cli.gallery", "app", "list, delete, purge; consent and retention"),
+    "pack": Verb("tronie.cli.pack", "pack", "pictures of named people into shards to train from"),
+    "mask": Verb("tronie.cli.mask", "mask", "put a mask on every face of a photograph"),
+    "train": Verb("tronie.cli.train", "train", "train a recognizer by a recipe, or go on with one"),
+    "export": Verb("tronie.cli.export", "export", "a trained network as ONNX, proven to agree"),
     "models": Verb("tronie.cli.models", "app", "list, show, pull, verify and calibrate models"),
+    "measure": Verb("tronie.cli.measure", "measure", "parameters, FLOPs, size and time of a model"),
     "evaluate": Verb("tronie.cli.evaluate", "app", "run a protocol and report its numbers"),
     "report": Verb("tronie.cli.report", "report", "lay reports side by side on one page"),
-    "list": Verb("tronie.cli.list", "list_kind", "what there is: models, detectors, protocols"),
+    "list": Verb(
+        "tronie.cli.list", "list_kind", "what there is: models, protocols, networks and more"
+    ),
     "show": Verb("tronie.cli.list", "show", "one entry: its docstring, source and contract"),
     "demo": Verb("tronie.cli.demo", "demo", "enroll and identify real people; writes a report"),
 }
@@ -149,7 +157,8 @@ def _run(function: object, name: str, words: list[str]) -> int:
     except typer.Abort:
         return 130
     except typer.TyperException as misuse:
-        raise BadInput(f"{_one_line(misuse)} See: tronie {name} --help") from misuse
+        page = getattr(getattr(misuse, "ctx", None), "command_path", "") or f"tronie {name}"
+        raise BadInput(f"{_one_line(misuse)} See: {page} --help") from misuse
 
 
 def _installed_version() -> str:

@@ -1,0 +1,221 @@
+"""A frozen description of a run: all that its result depends on, but for the data itself.
+
+    RECIPE = RecognitionRecipe(backbone="iresnet-50", margin=Entry(name="arcface"), ...)
+    variant = replace(RECIPE, margin=Entry(name="cosface"))
+
+Nothing here says where data lie or how many processes share the work: the same recipe gives the
+same run on any of them. Sizes of batches are of all processes together.
+
+Some settings may change while a run goes on (`MAY_CHANGE`): they move no weight by themselves,
+or decide only what comes later. All others are fixed by the weights that are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tronie.errors import BadInput
+from tronie.lab.training.schedule import Optimizer, Schedule
+from tronie.lab.training.settings import Entry, differences, entry_of
+
+MARGINS = "tronie.lab.nn.margins"
+HEADS = "tronie.lab.nn.heads"
+
+MAY_CHANGE = (
+    "epochs",
+    "schedule.",
+    "optimizer.",
+    "precision",
+    "log_every",
+    "checkpoint.",
+    "validation.",
+    "bad_steps",
+    "data.threads",
+    "data.unreadable",
+)
+"""Settings, or groups of them, that `--resume` may be given another value for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Which images are trained on, and what is done to them."""
+
+    form: Literal["found", "folder", "recordio", "shards"] = "found"
+    """What --data is: one folder per identity, a RecordIO archive, packed shards, or whichever
+    of them is found there."""
+    people: str = ""
+    """A list of people below --data, in the form of LFW's peopleDevTrain.txt; only they are
+    trained on."""
+    min_images: int = 1
+    """Identities with fewer images are left out."""
+    flip: float = 0.5
+    """How often an image is mirrored, in [0, 1]."""
+    mask: float = 0.0
+    """How often a face wears a drawn mask, in [0, 1]; the same face always the same mask."""
+    photometric: float = 0.0
+    """How often brightness, contrast and color are changed, in [0, 1]."""
+    unreadable: Literal["refuse", "skip"] = "refuse"
+    """What an image that cannot be read does: end the run by name, or give way to the next."""
+    threads: int = 4
+    """Threads that decode, in each process."""
+
+    def __post_init__(self) -> None:
+        rates = (self.flip, self.mask, self.photometric)
+        if not all(0 <= rate <= 1 for rate in rates):
+            raise BadInput(f"data.flip, data.mask, data.photometric lie in [0, 1]; got {rates}")
+        if self.min_images < 1 or self.threads < 1:
+            raise BadInput(
+                "data.min_images and data.threads must be 1 or more; got "
+                f"{self.min_images} and {self.threads}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """When the state of a run is written."""
+
+    every_steps: int = 1000
+    """Steps between two checkpoints; there is always one at the end."""
+    every_s: float = 900.0
+    """Seconds after which one is written whatever the steps; 0: by steps alone."""
+    keep: int = 2
+    """How many of the last are kept."""
+
+    def __post_init__(self) -> None:
+        if self.every_steps < 1 or self.every_s < 0 or self.keep < 1:
+            raise BadInput(
+                "checkpoint needs every_steps >= 1, every_s >= 0 and keep >= 1; got "
+                f"{self.every_steps}, {self.every_s} and {self.keep}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What the network is judged by while it learns. Files are named below --data, or as /path."""
+
+    every_steps: int = 2000
+    """Steps between two validations; there is always one at the end where a set is named."""
+    bins: tuple[str, ...] = ()
+    """Pairs in InsightFace's .bin files: ten-fold accuracy of each."""
+    pairs: str = ""
+    """A pairs file in the form of LFW's pairsDevTest.txt, its images below --data or `photos`."""
+    threshold_pairs: str = ""
+    """Another, on which the threshold for `pairs` is chosen: pairsDevTrain.txt."""
+    photos: str = ""
+    """Folder of the aligned crops NAME/NAME_0001 that pairs are of, below --data."""
+    flip: bool = True
+    """Add the embedding of the mirror image, as the field's numbers do."""
+
+    def __post_init__(self) -> None:
+        if self.every_steps < 1:
+            raise BadInput(f"validation.every_steps must be 1 or more; got {self.every_steps}")
+        if bool(self.pairs) != bool(self.threshold_pairs):
+            raise BadInput(
+                "validation.pairs and validation.threshold_pairs are named together: the "
+                "threshold must not be chosen on the pairs it is judged by"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A network that a student is taught by; see `tronie.lab.training.distillation`."""
+
+    run: str = ""
+    """Folder of the run that trained it; empty: no teacher."""
+    margin_weight: float = 1.0
+    """Of the student's own loss by its margin."""
+    angular: float = 0.0
+    """Weight of the squared distance of both unit embeddings."""
+    l2: float = 0.0
+    """Weight of the squared distance of both embeddings as they are."""
+    kl: float = 0.0
+    """Weight of the divergence of both distributions over the teacher's classes."""
+    temperature: float = 4.0
+    """Both distributions are softened by it."""
+    copy_centers: bool = False
+    """The student's class centers are the teacher's, and stay where they are."""
+
+    def __post_init__(self) -> None:
+        weights = (self.margin_weight, self.angular, self.l2, self.kl)
+        if min(weights) < 0 or self.temperature <= 0:
+            raise BadInput(
+                "teacher needs weights of 0 or more and a temperature above 0; got "
+                f"{weights} and {self.temperature}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionRecipe:
+    """A recognizer: a backbone that embeds, a margin, and a head that holds the class centers."""
+
+    backbone: str
+    """Name and variant, as `tronie list backbones` prints them."""
+    embedding_size: int = 512
+    """Numbers in an embedding."""
+    margin: Entry = field(
+        default=Entry(name="arcface"),
+        metadata=entry_of(MARGINS, "Margin", given=("classes",)),
+    )
+    """What the target class must be ahead by."""
+    head: Entry = field(
+        default=Entry(name="full-softmax"),
+        metadata=entry_of(HEADS, "Head", given=("classes", "dimension", "margin", "seed", "group")),
+    )
+    """Where the class centers are, and which of them take part in a step."""
+    epochs: float = 20.0
+    """How often each image is seen."""
+    batch_size: int = 1024
+    """Images a step, over all processes and all parts."""
+    accumulate: int = 1
+    """Parts that a step is computed in, one after another, to need less memory."""
+    schedule: Schedule
+    """Learning rates."""
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    """What turns gradients into steps."""
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    """In which the backbone computes; weights, head and loss are float32 always."""
+    norm_statistics: Literal["local", "global"] = "local"
+    """Batch normalization over the images of one process, or over those of all: then a run does
+    not depend on how many there are."""
+    fixed_last_scale: bool = False
+    """The scale of the last normalization stays at 1, as ArcFace's authors have it."""
+    seed: int = 0
+    """Of the first weights, the order of the images and all that is drawn."""
+    start_from: str = ""
+    """Folder of a run whose backbone this one begins with; empty: with fresh weights."""
+    bad_steps: int = 20
+    """Steps in a row with a loss or gradient that is no number, after which a run ends."""
+    log_every: int = 10
+    """Steps between two lines of the log."""
+    data: Data = field(default_factory=Data)
+    """The images."""
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    """When the state is written."""
+    validation: Validation = field(default_factory=Validation)
+    """What it is judged by."""
+    teacher: Teacher = field(default_factory=Teacher)
+    """Whom it learns from."""
+
+    def __post_init__(self) -> None:
+        counts = {
+            "embedding_size": self.embedding_size,
+            "batch_size": self.batch_size,
+            "accumulate": self.accumulate,
+            "bad_steps": self.bad_steps,
+            "log_every": self.log_every,
+        }
+        for name, count in counts.items():
+            if count < 1:
+                raise BadInput(f"{name} must be 1 or more; got {count}")
+        if self.epochs <= 0:
+            raise BadInput(f"epochs must be above 0; got {self.epochs}")
+        if self.batch_size % self.accumulate:
+            raise BadInput(
+                f"a batch of {self.batch_size} cannot be cut into {self.accumulate} equal parts"
+            )
+
+
+def fixed_differences(old: RecognitionRecipe, new: RecognitionRecipe) -> list[str]:
+    """The differences that a run cannot be continued across, as `differences` tells them."""
+    return [told for told in differences(old, new) if not told.startswith(MAY_CHANGE)]

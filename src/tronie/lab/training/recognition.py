@@ -1,0 +1,335 @@
+"""A recognizer in training: a backbone that embeds, a head that holds the class centers.
+
+    images  (b, 112, 112, 3) uint8 RGB  ->  (b, 3, 112, 112) float32, (pixel - 127.5) / 127.5
+    loss    of the head over the batch of all processes; with a teacher, what that adds
+
+The backbone is copied to every process and its gradients are averaged (DDP); class centers lie
+over the processes and are moved by the head's own SGD. Embeddings are float32 from the head on,
+whatever the backbone computes in.
+
+A checkpoint holds    backbone/NAME    head/values, momenta, touched (rows: the classes)
+                      margin/NAME      head/missed/PROCESS (see `tronie.lab.nn.sparse_sgd`)
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from tronie import catalog
+from tronie.data.augment.crops import flip
+from tronie.data.augment.masks import sometimes_masked
+from tronie.data.augment.photometric import jitter
+from tronie.images.pixels import Pixels
+from tronie.lab.nn.backbone import build_backbone
+from tronie.lab.nn.collectives import all_sum, gather_rows, rank, world_size
+from tronie.lab.training.checkpoint import StoredState
+from tronie.lab.training.checkpoint_parts import Part, Rows
+from tronie.lab.training.distillation import Teaching
+from tronie.lab.training.loaders import Augment, Batch, Loader
+from tronie.lab.training.norm_statistics import (
+    average_statistics,
+    fix_last_scale,
+    with_global_statistics,
+)
+from tronie.lab.training.order import share
+from tronie.lab.training.recipe import HEADS, MARGINS, Data, RecognitionRecipe
+
+EmbedCrops = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+Validate = Callable[[int, EmbedCrops], Mapping[str, float]]
+"""From the step and what embeds crops to numbers by name."""
+
+
+class Recognition:
+    """One run's task in one process; see `tronie.lab.training.loop.Task`.
+
+    Args:
+        recipe: What it is made of.
+        loader: The batches of this process.
+        device: Where it computes.
+        teaching: What a teacher adds to the loss.
+        validate: What it is judged by.
+    """
+
+    def __init__(
+        self,
+        recipe: RecognitionRecipe,
+        loader: Loader,
+        *,
+        device: torch.device,
+        teaching: Teaching | None = None,
+        validate: Validate | None = None,
+    ) -> None:
+        self._recipe, self._loader, self._device = recipe, loader, device
+        self._teaching, self._validate = teaching, validate
+        # Pixels lie side by side with their channels, as they come: twice as fast on a CPU.
+        self.backbone = open_backbone(recipe).to(device)
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.norm_statistics == "global":
+            with_global_statistics(self.backbone)
+        self.head = open_head(recipe, classes=len(loader.source.classes)).to(device)
+        if teaching is not None and teaching.centers is not None:
+            self.head.load_shard_state([teaching.centers])
+        self._whole: nn.Module = self.backbone
+        if world_size() > 1:
+            self._whole = _averaged(self.backbone, device)
+
+    def close(self) -> None:
+        """Let go of what averages gradients, before the processes part.
+
+        Were it the last to hold their group, torch would end the group's threads while it keeps
+        the interpreter to itself, and wait for them for ever (seen with gloo in torch 2.13).
+        """
+        for name in ("reducer", "logger"):
+            vars(self._whole).pop(name, None)
+        self._whole = self.backbone
+
+    def modules(self) -> Sequence[nn.Module]:
+        return self.backbone, self.head.margin
+
+    def steps(self, first: int, end: int) -> Iterator[Sequence[Batch]]:
+        self._whole.train()
+        return self._loader.steps(first, end)
+
+    def loss(self, part: Batch) -> Tensor:
+        images = to_input(part.images, self._device)
+        labels = torch.from_numpy(part.labels).to(self._device)
+        embeddings = self._whole(images).float()
+        teaching = self._teaching
+        if teaching is None:
+            return cast(Tensor, self.head(embeddings, labels))
+        added = teaching.loss(images, embeddings)
+        if not teaching.margin_weight:
+            return added
+        return added + teaching.margin_weight * cast(Tensor, self.head(embeddings, labels))
+
+    def unsynchronized(self) -> AbstractContextManager[object]:
+        if isinstance(self._whole, DistributedDataParallel):
+            return self._whole.no_sync()
+        return nullcontext()
+
+    def own_gradients(self) -> Sequence[Tensor]:
+        return cast("list[Tensor]", self.head.gradients())
+
+    def update(self, *, lr: float) -> None:
+        optimizer = self._recipe.optimizer
+        if self._teaching is not None and self._teaching.centers is not None:
+            self.head.discard()  # the teacher's, which stay
+            return
+        self.head.step(
+            lr=lr * optimizer.head_lr_ratio,
+            momentum=optimizer.momentum,
+            weight_decay=optimizer.head_weight_decay,
+        )
+
+    def discard(self) -> None:
+        self.head.discard()
+
+    def state(self) -> Mapping[str, Part]:
+        average_statistics(self.backbone)
+        found: dict[str, Part] = {
+            f"backbone/{name}": tensor for name, tensor in self.backbone.state_dict().items()
+        }
+        return found | head_state(self.head)
+
+    def note(self) -> Mapping[str, Any]:
+        shard = self.head.shard_state()
+        return {"classes": shard["classes"], "head_step": shard["step"]}
+
+    def load(self, stored: StoredState) -> None:
+        load_backbone(self.backbone, stored)
+        load_head(self.head, stored)
+
+    def told(self) -> Mapping[str, float]:
+        if self._recipe.data.unreadable == "refuse":
+            return {}
+        count = torch.tensor(float(len(self._loader.unreadable)), device=self._device)
+        return {"unreadable": float(all_sum(count))}
+
+    def validate(self, step: int) -> Mapping[str, float]:
+        if self._validate is None:
+            return {}
+        average_statistics(self.backbone)
+        try:
+            return self._validate(step, embed_crops(self.backbone, self._device))
+        finally:
+            self._whole.train()
+
+
+def open_backbone(recipe: RecognitionRecipe) -> nn.Module:
+    """The network with the weights that a run begins with, the same in every process.
+
+    Raises:
+        NotFound: there is no such backbone.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        backbone = build_backbone(recipe.backbone, embedding_size=recipe.embedding_size)
+    if recipe.fixed_last_scale:
+        fix_last_scale(backbone)
+    return backbone
+
+
+def open_head(recipe: RecognitionRecipe, *, classes: int) -> Any:
+    """The head with its margin; the class centers of this process.
+
+    Raises:
+        NotFound: there is no such head or margin.
+        BadInput: an option is out of its range.
+    """
+    rule = catalog.load(MARGINS, recipe.margin.name, "Margin")
+    asks = "classes" in inspect.signature(rule).parameters  # few margins depend on their number
+    margin = rule(**({"classes": classes} if asks else {}), **recipe.margin.options)
+    return catalog.load(HEADS, recipe.head.name, "Head")(
+        classes=classes,
+        dimension=recipe.embedding_size,
+        margin=margin,
+        seed=recipe.seed,
+        **recipe.head.options,
+    )
+
+
+def load_backbone(backbone: nn.Module, stored: StoredState) -> None:
+    """Fill a network from a checkpoint.
+
+    Raises:
+        BadFile: a tensor is missing, has another shape, or is damaged.
+    """
+    stored.fill({f"backbone/{name}": one for name, one in backbone.state_dict().items()})
+
+
+def head_state(head: Any) -> dict[str, Part]:
+    """What a checkpoint holds of a head, by name: this process's part."""
+    shard = head.shard_state()
+    found: dict[str, Part] = {
+        f"head/{name}": Rows(tensor, shard["first"], shard["classes"])
+        for name, tensor in shard["rows"].items()
+    }
+    found |= {f"margin/{name}": tensor for name, tensor in shard["margin"].items()}
+    # How far back each process remembers is its own affair; all are kept, and the longest read.
+    found[f"head/missed/{rank()}"] = shard["missed"]
+    found[f"head/missed_from/{rank()}"] = torch.tensor(shard["missed_from"])
+    return found
+
+
+def stored_shard(head: Any, stored: StoredState) -> dict[str, Any]:
+    """This process's part of the class centers of a checkpoint, as `load_shard_state` takes it.
+
+    Raises:
+        BadFile: the checkpoint has none, or others, or is damaged.
+    """
+    shard = head.shard_state()
+    classes = int(stored.note["task"]["classes"])
+    rows: dict[str, Tensor] = {}
+    for name, own in shard["rows"].items():
+        there = max(0, min(len(own), classes - shard["first"]))
+        rows[name] = torch.empty((there, *own.shape[1:]), dtype=own.dtype)
+        stored.fill({f"head/{name}": Rows(rows[name], shard["first"], classes)})
+    margin = {name: tensor.detach().clone() for name, tensor in shard["margin"].items()}
+    stored.fill({f"margin/{name}": tensor for name, tensor in margin.items()})
+    prefix = "head/missed_from/"
+    starts = {
+        name.removeprefix(prefix): int(stored.tensor(name))
+        for name in stored.names()
+        if name.startswith(prefix)
+    }
+    longest = min(starts, key=lambda process: (starts[process], process))
+    return {
+        "classes": classes,
+        "first": shard["first"],
+        "rows": rows,
+        "margin": margin,
+        "step": int(stored.note["task"]["head_step"]),
+        "missed_from": starts[longest],
+        "missed": stored.tensor(f"head/missed/{longest}"),
+    }
+
+
+def load_head(head: Any, stored: StoredState) -> None:
+    """Fill this process's class centers and the margin from a checkpoint of any processes.
+
+    Raises:
+        BadFile: it has none, or others, or is damaged.
+        BadInput: it has more classes.
+    """
+    head.load_shard_state([stored_shard(head, stored)])
+
+
+def to_input(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Crops (b, 112, 112, 3) uint8 RGB as a network takes them: (b, 3, 112, 112) in [-1, 1]."""
+    pixels = torch.from_numpy(images).to(device, non_blocking=True)
+    return pixels.permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
+
+
+def embed_crops(backbone: nn.Module, device: torch.device) -> EmbedCrops:
+    """What embeds crops by a network in evaluation; each process takes its share of them.
+
+    Every process must call it with the same crops. The network is left in evaluation.
+    """
+    backbone.eval()
+
+    def embed(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        first, end = share(len(crops), rank=rank(), ranks=world_size())
+        counts = [
+            last - begin
+            for begin, last in (
+                share(len(crops), rank=r, ranks=world_size()) for r in range(world_size())
+            )
+        ]
+        with torch.no_grad():
+            own = backbone(to_input(np.ascontiguousarray(crops[first:end]), device)).float()
+            rows = gather_rows(own, counts=counts)
+        return cast("NDArray[np.float32]", rows.cpu().numpy())
+
+    return embed
+
+
+def augmentation(data: Data, *, seed: int) -> Augment | None:
+    """What a recipe has done to each image; None for nothing."""
+    if not (data.flip or data.mask or data.photometric):
+        return None
+
+    def augment(image: Pixels, sample: int, drawn: np.random.Generator) -> Pixels:
+        image = flip(image, drawn, p=data.flip)
+        image = sometimes_masked(image, drawn, key=sample, seed=seed, p=data.mask)
+        return jitter(image, drawn, p=data.photometric)
+
+    return augment
+
+
+def _averaged(backbone: nn.Module, device: torch.device) -> nn.Module:
+    """The network whose gradients are averaged over the processes, its buffers left alone."""
+    with warnings.catch_warnings():
+        # torch renames the argument, and the new name is not in all versions that are supported
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+        return DistributedDataParallel(
+            backbone,
+            device_ids=None if device.type == "cpu" else [device],
+            broadcast_buffers=False,
+        )
+
+
+def memory_plan(recipe: RecognitionRecipe, backbone: nn.Module, head: Any) -> dict[str, int]:
+    """Bytes in each process, by what they are for, before anything is computed.
+
+    What the backbone keeps of its activations is not in it: that depends on the device.
+    """
+    weights = sum(p.numel() * p.element_size() for p in backbone.parameters())
+    trained = sum(p.numel() * p.element_size() for p in backbone.parameters() if p.requires_grad)
+    kept = 2 if recipe.optimizer.name == "adamw" else 1
+    rows = -(-recipe.batch_size // recipe.accumulate // world_size())
+    return {
+        "backbone weights": weights,
+        "backbone gradients": trained,
+        "optimizer state": kept * trained,
+        **{f"head: {name}": size for name, size in head.memory_plan(rows).items()},
+    }

@@ -1,0 +1,225 @@
+"""The folder of a run: what it was asked to do, with which data, and by whom it is held.
+
+    recipe.json      the recipe as it was resolved, and what was changed since, by step
+    data.json        the data folder, how many images and classes, and their fingerprint
+    classes.json     the name of each class, by its number
+    provenance.json  commit, machine and versions with which it began
+    lock             held while a process trains in this folder
+    log.jsonl        `run_log`                checkpoints/     `checkpoint`
+    reports/         a Report of each validation
+
+recipe.json is all that is needed to repeat the run: `tronie train RUN --data DIR --out OTHER`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tronie import catalog
+from tronie.errors import BadFile, BadInput, NotFound
+from tronie.lab.training.recipe import RecognitionRecipe
+from tronie.lab.training.settings import check_entries, from_dict, to_dict
+from tronie.provenance import provenance
+
+RECIPES = "tronie.lab.recipes"
+RECIPE, DATA, CLASSES, PROVENANCE, LOCK = (
+    "recipe.json",
+    "data.json",
+    "classes.json",
+    "provenance.json",
+    "lock",
+)
+FORMAT = 1
+TASKS: Mapping[str, type[RecognitionRecipe]] = {"recognition": RecognitionRecipe}
+"""Folders of recipes, and what a recipe of each is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedRecipe:
+    """A recipe and what it is called."""
+
+    name: str
+    """As in "recognition/ms1mv3_iresnet50_arcface"."""
+    recipe: RecognitionRecipe
+    changes: tuple[Mapping[str, Any], ...] = ()
+    """What was changed while the run went on: {"step": 1200, "differences": [...]}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts:
+    """What a run was begun with."""
+
+    folder: str
+    images: int
+    classes: int
+    fingerprint: str
+    """Of labels and names; see `Source.fingerprint`."""
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Every recipe there is, as in "recognition/ms1mv3_iresnet50_arcface"."""
+    return tuple(
+        f"{task}/{key.replace('-', '_')}"
+        for task in TASKS
+        for key in catalog.entries(f"{RECIPES}.{task}")
+    )
+
+
+def find_recipe(name: str) -> NamedRecipe:
+    """A recipe by its name, or that of a run by its folder.
+
+    Raises:
+        NotFound: there is none; the message holds the nearest name.
+        BadFile: the folder's recipe cannot be read.
+    """
+    if (Path(name) / RECIPE).is_file():
+        return read_recipe(name)
+    asked = name.replace("-", "_").removesuffix(".py")
+    known = {known.replace("-", "_"): known for known in recipe_names()}
+    short = {known.split("/")[1]: known for known in known}
+    found = asked if asked in known else short.get(asked)
+    if found is None:
+        raise catalog.not_found(name, known.values(), where="the recipes of tronie")
+    task, key = found.split("/")
+    return NamedRecipe(name=found, recipe=catalog.load(f"{RECIPES}.{task}", key, "RECIPE"))
+
+
+def read_recipe(folder: str | Path) -> NamedRecipe:
+    """The recipe of a run.
+
+    Raises:
+        NotFound: the folder holds no run.
+        BadFile: the recipe cannot be read, or is of another version.
+    """
+    record = _read(Path(folder), RECIPE)
+    where = str(Path(folder) / RECIPE)
+    if record.get("format") != FORMAT or record.get("task") not in TASKS:
+        raise BadFile(
+            f"{where} is of format {record.get('format')} for {record.get('task')!r}; this version "
+            f"of tronie reads {FORMAT} for {', '.join(TASKS)}"
+        )
+    recipe = from_dict(TASKS[record["task"]], record.get("recipe", {}), where=where)
+    check_entries(recipe)
+    return NamedRecipe(
+        name=str(record.get("name")), recipe=recipe, changes=tuple(record.get("changes", ()))
+    )
+
+
+def write_recipe(folder: Path, named: NamedRecipe) -> None:
+    """Write it as `read_recipe` reads it."""
+    record = {
+        "format": FORMAT,
+        "task": named.name.split("/")[0],
+        "name": named.name,
+        "recipe": to_dict(named.recipe),
+        "changes": list(named.changes),
+    }
+    _write(folder, RECIPE, record)
+
+
+def begin_folder(
+    folder: Path, named: NamedRecipe, facts: DataFacts, classes: Sequence[str]
+) -> None:
+    """Write what a new run is.
+
+    Raises:
+        BadInput: the folder holds a run already, or something else, or cannot be written.
+    """
+    if (folder / RECIPE).is_file():
+        raise BadInput(
+            f"{folder} holds a run of {read_recipe(folder).name} already; go on with it by "
+            f"tronie train --resume {folder}, or name another --out"
+        )
+    if folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
+        raise BadInput(f"--out {folder} is a folder with other things in it; name a new one")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out {folder} cannot be made: {error.strerror}") from error
+    _write(folder, PROVENANCE, provenance().to_dict())
+    _write(folder, CLASSES, list(classes))
+    _write(folder, DATA, vars(facts))
+    write_recipe(folder, named)  # the last: with it there is a run
+
+
+def read_classes(folder: str | Path) -> tuple[str, ...]:
+    """The names of a run's classes, by their numbers.
+
+    Raises:
+        NotFound: the folder holds no run.
+        BadFile: they cannot be read.
+    """
+    record = _read(Path(folder), CLASSES)
+    if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
+        raise BadFile(f"{Path(folder) / CLASSES} must hold a list of names")
+    return tuple(record)
+
+
+def read_facts(folder: str | Path) -> DataFacts:
+    """What a run was begun with.
+
+    Raises:
+        NotFound: the folder holds no run.
+        BadFile: it cannot be read.
+    """
+    try:
+        return DataFacts(**_read(Path(folder), DATA))
+    except TypeError as error:
+        raise BadFile(f"{Path(folder) / DATA} cannot be read: {error}") from error
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder for one process alone; let go when the process ends, however it ends.
+
+    Raises:
+        BadInput: another process trains in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadInput(f"the folder {folder} cannot be used: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadInput(
+                f"another process trains in {folder}; wait for it, or name another folder"
+            ) from None
+        yield
+    finally:
+        os.close(number)
+
+
+def _read(folder: Path, name: str) -> Any:
+    path = folder / name
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound(f"{folder} holds no run: there is no {name} in it") from None
+    except (OSError, ValueError) as error:
+        raise BadFile(f"{path} cannot be read: {error}") from error
+
+
+def _write(folder: Path, name: str, record: Any) -> None:
+    part = folder / f".{secrets.token_hex(8)}.part"
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / name)
+    except OSError as error:
+        raise BadInput(f"cannot write {folder / name}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)

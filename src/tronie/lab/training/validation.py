@@ -1,0 +1,225 @@
+"""What a network is judged by while it learns: pairs in .bin files, and pairs of named crops.
+
+    lfw.bin ...                     ten-fold accuracy, by `evaluation.run_lfw_bin`
+    pairs + threshold_pairs         the threshold of the highest accuracy on one list of pairs,
+                                    the accuracy on another at that threshold
+
+The second is View 1 of LFW: pairsDevTrain.txt and pairsDevTest.txt, of different people. Its crops
+are aligned beforehand, as NAME/NAME_0001.jpg (or .png ...) below a folder. Pairs of a crop that is
+not there score -1, as everywhere where no face was found.
+
+Each validation writes a Report of each set, and returns the one number of each that is logged.
+
+Source: Huang et al., "Labeled Faces in the Wild", UMass TR 07-49, 2007, section on View 1.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tronie.data.readers.image_folder import list_images
+from tronie.data.readers.lfw import Pair, Photo, read_pairs
+from tronie.errors import BadImage, BadInput, NotFound
+from tronie.evaluation.embedding import one_row_each
+from tronie.evaluation.metrics.fold_values import tar_values
+from tronie.evaluation.metrics.folds import best_threshold
+from tronie.evaluation.metrics.intervals import wilson
+from tronie.evaluation.report import Report, Value
+from tronie.evaluation.run_lfw_bin import evaluate_lfw_bin
+from tronie.geometry.hypersphere import normalize
+from tronie.images.io import decode_image
+from tronie.images.pixels import Pixels
+from tronie.lab.nn.collectives import rank
+from tronie.lab.training.recipe import Validation
+from tronie.provenance import provenance
+
+EmbedCrops = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+REPORTS = "reports"
+SIDE = 112
+CHUNK = 64
+NO_FACE_SCORE = -1.0
+
+_CROP = re.compile(r"(?P<name>.+)_(?P<number>\d{4})")
+
+
+def check_validation(asked: Validation, data: Path) -> None:
+    """See that all it reads is there, before hours are spent.
+
+    Raises:
+        NotFound: a file or the folder of crops is not there.
+    """
+    for name in (*asked.bins, asked.pairs, asked.threshold_pairs):
+        if name and not (data / name).is_file():
+            raise NotFound(f"validation asks for {data / name}, which is not there")
+    if asked.pairs and not (data / asked.photos).is_dir():
+        raise NotFound(f"validation asks for crops in {data / asked.photos}, which is no folder")
+
+
+def validate(
+    asked: Validation, data: Path, folder: Path, step: int, embed: EmbedCrops
+) -> dict[str, float]:
+    """Judge a network; every process calls this, and process 0 writes the Reports.
+
+    Args:
+        data: What the files are named below.
+        folder: Of the run.
+        step: Steps that were done.
+        embed: From crops (n, 112, 112, 3) to (n, D); see `recognition.embed_crops`.
+
+    Returns:
+        The accuracy of each set, by its name.
+
+    Raises:
+        NotFound: a file is not there.
+        BadInput: one is damaged, or a Report cannot be written.
+    """
+    reports = {}
+    for name in asked.bins:
+        file = data / name
+        reports[file.stem] = evaluate_lfw_bin(file, embed, flip=asked.flip)
+    if asked.pairs:
+        reports[Path(asked.pairs).stem] = evaluate_named_pairs(
+            data / asked.photos,
+            embed,
+            pairs=data / asked.pairs,
+            threshold_pairs=data / asked.threshold_pairs,
+            flip=asked.flip,
+        )
+    if rank() == 0:
+        for name, report in reports.items():
+            noted = replace(report, notes=(*report.notes, f"of the network after {step} steps"))
+            _write(folder / REPORTS, f"{name}-step-{step:08d}.json", noted.to_json())
+    return {name: report.values["accuracy"].value for name, report in reports.items()}
+
+
+def evaluate_named_pairs(
+    photos: Path,
+    embed: EmbedCrops,
+    *,
+    pairs: Path,
+    threshold_pairs: Path,
+    flip: bool = True,
+) -> Report:
+    """Accuracy on pairs of aligned crops, at the threshold that is best on other pairs.
+
+    Args:
+        photos: A folder of crops NAME/NAME_0001.jpg, in it or below it.
+        embed: Called with at most 64 crops, and again with their mirror images.
+        pairs: The pairs to judge by, in the form of LFW's pairsDevTest.txt.
+        threshold_pairs: The pairs to choose the threshold on.
+        flip: Add the embedding of the mirror image.
+
+    Raises:
+        NotFound: a file is not there, or no crop at all.
+        BadFile: a list breaks its form.
+        BadImage: a crop cannot be read, or is not 112 x 112.
+        BadInput: both lists share a pair.
+    """
+    judged = [pair for fold in read_pairs(pairs) for pair in fold]
+    chosen_on = [pair for fold in read_pairs(threshold_pairs) for pair in fold]
+    if shared := set(judged) & set(chosen_on):
+        raise BadInput(
+            f"{pairs} and {threshold_pairs} share {len(shared)} pairs, the first of "
+            f"{min(shared).first}; a threshold must not be chosen on what it is judged by"
+        )
+    unit = _unit_rows([*judged, *chosen_on], photos, embed, flip=flip)
+    threshold = best_threshold(*_scored(chosen_on, unit))
+    scores, same = _scored(judged, unit)
+    correct = int(((scores >= threshold) == same).sum())
+    tar, notes = tar_values(scores, same)
+    missing = {photo for pair in judged for photo in pair[:2]} - unit.keys()
+    values = {
+        "accuracy": Value(
+            value=correct / len(judged),
+            unit="fraction",
+            count=correct,
+            total=len(judged),
+            interval=wilson(correct, len(judged)),
+        ),
+        "threshold": Value(value=threshold, unit="cosine"),
+        "pairs": Value(value=len(judged), unit="pairs"),
+        "photos_without_face": Value(value=len(missing), unit="photographs"),
+        **tar,
+    }
+    chosen = f"the threshold was chosen on {len(chosen_on)} other pairs, {threshold_pairs.name}"
+    return Report(
+        name="named-pairs",
+        version="1",
+        values=values,
+        notes=(chosen, *notes),
+        provenance=provenance({pairs.name: pairs, threshold_pairs.name: threshold_pairs}),
+    )
+
+
+def _unit_rows(
+    pairs: Sequence[Pair], photos: Path, embed: EmbedCrops, *, flip: bool
+) -> dict[Photo, NDArray[np.float32]]:
+    """The embedding of each crop that is there, at length 1."""
+    found = _crops_below(photos)
+    wanted = sorted({photo for pair in pairs for photo in pair[:2]} & found.keys())
+    if not wanted:
+        raise NotFound(
+            f"{photos} holds no crop of the pairs; they are looked for as NAME/NAME_0001.jpg, .png "
+            "or another picture"
+        )
+    rows = []
+    for start in range(0, len(wanted), CHUNK):
+        names = [str(found[photo]) for photo in wanted[start : start + CHUNK]]
+        crops = np.stack([_crop(name) for name in names])
+        made = one_row_each(embed(crops), names)
+        if flip:
+            made = made + one_row_each(embed(np.ascontiguousarray(crops[:, :, ::-1])), names)
+        rows.append(made)
+    unit, _ = normalize(np.concatenate(rows))
+    return dict(zip(wanted, unit, strict=True))
+
+
+def _crops_below(folder: Path) -> dict[Photo, Path]:
+    found: dict[Photo, Path] = {}
+    for path in list_images([folder]):
+        match = _CROP.fullmatch(path.stem)
+        if match is not None and match["name"] == path.parent.name:
+            found.setdefault(Photo(match["name"], int(match["number"])), path)
+    return found
+
+
+def _crop(name: str) -> Pixels:
+    crop = decode_image(Path(name).read_bytes(), name=name)
+    if crop.shape != (SIDE, SIDE, 3):
+        raise BadImage(
+            f"{name} has {crop.shape[1]} x {crop.shape[0]} pixels; validation takes aligned crops "
+            f"of {SIDE} x {SIDE}"
+        )
+    return crop
+
+
+def _scored(
+    pairs: Sequence[Pair], unit: Mapping[Photo, NDArray[np.float32]]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    scores = [
+        float(unit[pair.first].astype(np.float64) @ unit[pair.second].astype(np.float64))
+        if pair.first in unit and pair.second in unit
+        else NO_FACE_SCORE
+        for pair in pairs
+    ]
+    return np.array(scores), np.array([pair.same for pair in pairs], np.bool_)
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    part = folder / f".{name}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / name)
+    except OSError as error:
+        raise BadInput(f"cannot write {folder / name}: {error.strerror}") from error

@@ -23,7 +23,9 @@ def test_marks_are_explained_only_where_they_stand(capsys):
     assert "*" not in plain
     assert "~" not in plain
     assert "set" not in plain.split()
-    print_points((point(of="mask", false_matches=3, achieved_far=3e-6), point(of="all", sampled=True)))
+    print_points(
+        (point(of="mask", false_matches=3, achieved_far=3e-6), point(of="all", sampled=True))
+    )
     marked = capsys.readouterr().out
     assert "0.900000*" in marked
     assert "0.0001~" in marked

@@ -130,7 +130,7 @@ def test_a_far_is_sampled_only_where_a_sample_saves_anything_and_says_enough():
     all_of_them = make_plan(unit, chosen, sample_pairs=chosen.impostor_pairs, **asked)
     assert [aim.path for aim in all_of_them.aims] == ["kept"]
     assert all_of_them.sample_pairs == 0
-    with pytest.raises(NotEnoughData, match="FAR 0.1 accepts 20 of a sample of 200 pairs, and"):
+    with pytest.raises(NotEnoughData, match=r"FAR 0.1 accepts 20 of a sample of 200 pairs, and"):
         make_plan(unit, chosen, sample_pairs=200, **asked)
 
 

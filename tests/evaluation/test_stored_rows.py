@@ -35,5 +35,5 @@ def test_what_is_said_about_lengths_must_hold(tmp_path):
     with pytest.raises(BadInput, match='"unit" or "any"; got \'some\''):
         open_stored_rows(tmp_path / "M.npy", lengths="some")
     (tmp_path / "M.npy").write_bytes(b"\x93NUMPY broken")
-    with pytest.raises(BadFile, match="M.npy is an .npy of the unknown version"):
+    with pytest.raises(BadFile, match=r"M.npy is an .npy of the unknown version"):
         open_stored_rows(tmp_path / "M.npy", lengths="any")

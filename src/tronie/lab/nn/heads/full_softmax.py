@@ -11,21 +11,19 @@ Differs from the paper: nothing. Its gradient is exact and does not depend on th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tronie.lab.nn.class_centers import ClassCenters
 from tronie.lab.nn.collectives import Group, world_size
 from tronie.lab.nn.cosines import cosines
 from tronie.lab.nn.head_memory import memory_plan
 from tronie.lab.nn.margin_rule import MarginRule
+from tronie.lab.nn.sharded_head import ShardedHead
 from tronie.lab.nn.sharded_softmax import gather_batch, margin_loss
 
 
-class Head(nn.Module):
+class Head(ShardedHead):
     """Class centers and the loss of embeddings against all of them.
 
     Args:
@@ -48,9 +46,8 @@ class Head(nn.Module):
         seed: int = 0,
         group: Group = None,
     ) -> None:
-        super().__init__()
-        self.margin, self.group, self.dimension = margin, group, dimension
-        self.centers = ClassCenters(classes=classes, width=dimension, seed=seed, group=group)
+        centers = ClassCenters(classes=classes, width=dimension, seed=seed, group=group)
+        super().__init__(centers, margin, dimension=dimension, group=group)
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of the global batch, the same number on every rank.
@@ -66,33 +63,6 @@ class Head(nn.Module):
             batch = gather_batch(self.centers, embeddings, labels, dimension=self.dimension)
             cosine = cosines(batch.unit, self.centers.take())
             return margin_loss(cosine, self.centers.local(batch.labels), batch, self.margin)
-
-    def gradients(self) -> list[Tensor]:
-        """Gradients of this rank's centers since the last step; may be scaled in place."""
-        return self.centers.gradients()
-
-    def discard(self) -> None:
-        """Forgets them, as if there had been no backward."""
-        self.centers.discard()
-
-    def step(self, *, lr: float, momentum: float, weight_decay: float) -> None:
-        """Updates the centers by SGD, after `loss.backward()`."""
-        self.centers.step(lr=lr, momentum=momentum, weight_decay=weight_decay)
-
-    def shard_state(self) -> dict[str, Any]:
-        """The state of this rank's centers (`ClassCenters.state`) and of the margin, uncopied."""
-        return {**self.centers.state(), "margin": self.margin.state_dict()}
-
-    def load_shard_state(self, parts: Sequence[Mapping[str, Any]]) -> None:
-        """Takes over what the ranks of another run wrote with `shard_state`, any number of them.
-
-        More classes than were written are initialized as at the start of a run.
-
-        Raises:
-            BadInput: parts that do not fit, or do not hold all classes.
-        """
-        self.centers.load(parts)
-        self.margin.load_state_dict(parts[0]["margin"])
 
     def memory_plan(self, batch: int) -> dict[str, int]:
         """Bytes on this rank where each rank brings `batch` rows (`tronie.lab.nn.head_memory`)."""

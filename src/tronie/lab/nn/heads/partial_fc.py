@@ -29,11 +29,8 @@ Letters: C classes, K of them taken here, D numbers in an embedding, B embedding
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tronie.errors import BadInput
 from tronie.lab.nn.class_centers import ClassCenters, Unsampled
@@ -42,10 +39,11 @@ from tronie.lab.nn.cosines import cosines
 from tronie.lab.nn.head_memory import memory_plan
 from tronie.lab.nn.keyed_draws import drawn_classes
 from tronie.lab.nn.margin_rule import MarginRule
+from tronie.lab.nn.sharded_head import ShardedHead
 from tronie.lab.nn.sharded_softmax import gather_batch, margin_loss
 
 
-class Head(nn.Module):
+class Head(ShardedHead):
     """Class centers and the loss of embeddings against a sample of them.
 
     Args:
@@ -74,7 +72,6 @@ class Head(nn.Module):
         unsampled: Unsampled = "exact",
         filter_above: float | None = None,
     ) -> None:
-        super().__init__()
         if not 0 <= rate <= 1:
             raise BadInput(f"rate is a share of the classes, in [0, 1]; got {rate:g}")
         if filter_above is not None and not (-1 <= filter_above <= 1 and margin.softmax):
@@ -82,11 +79,11 @@ class Head(nn.Module):
                 "filter_above is a cosine in [-1, 1], for a margin with a softmax;"
                 f" got {filter_above:g} for {type(margin).__module__}"
             )
-        self.margin, self.group, self.dimension = margin, group, dimension
-        self.rate, self.filter_above = rate, filter_above
-        self.centers = ClassCenters(
+        centers = ClassCenters(
             classes=classes, width=dimension, seed=seed, group=group, unsampled=unsampled
         )
+        super().__init__(centers, margin, dimension=dimension, group=group)
+        self.rate, self.filter_above = rate, filter_above
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of the global batch, the same number on every rank.
@@ -123,33 +120,6 @@ class Head(nn.Module):
         )
         taken[local[local >= 0]] = True
         return taken.nonzero()[:, 0]
-
-    def gradients(self) -> list[Tensor]:
-        """Gradients of this rank's centers since the last step; may be scaled in place."""
-        return self.centers.gradients()
-
-    def discard(self) -> None:
-        """Forgets them, as if there had been no backward."""
-        self.centers.discard()
-
-    def step(self, *, lr: float, momentum: float, weight_decay: float) -> None:
-        """Updates the centers by SGD, after `loss.backward()`."""
-        self.centers.step(lr=lr, momentum=momentum, weight_decay=weight_decay)
-
-    def shard_state(self) -> dict[str, Any]:
-        """The state of this rank's centers (`ClassCenters.state`) and of the margin, uncopied."""
-        return {**self.centers.state(), "margin": self.margin.state_dict()}
-
-    def load_shard_state(self, parts: Sequence[Mapping[str, Any]]) -> None:
-        """Takes over what the ranks of another run wrote with `shard_state`, any number of them.
-
-        More classes than were written are initialized as at the start of a run.
-
-        Raises:
-            BadInput: parts that do not fit, or do not hold all classes.
-        """
-        self.centers.load(parts)
-        self.margin.load_state_dict(parts[0]["margin"])
 
     def memory_plan(self, batch: int) -> dict[str, int]:
         """Bytes on this rank where each rank brings `batch` rows (`tronie.lab.nn.head_memory`)."""

@@ -16,11 +16,8 @@ Letters: C classes, n of them here, K centers each, D numbers in each, B embeddi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tronie.errors import BadInput
 from tronie.lab.nn.class_centers import ClassCenters
@@ -28,10 +25,11 @@ from tronie.lab.nn.collectives import Group, world_size
 from tronie.lab.nn.cosines import cosines
 from tronie.lab.nn.head_memory import memory_plan
 from tronie.lab.nn.margin_rule import MarginRule
+from tronie.lab.nn.sharded_head import ShardedHead
 from tronie.lab.nn.sharded_softmax import gather_batch, margin_loss
 
 
-class Head(nn.Module):
+class Head(ShardedHead):
     """K centers a class and the loss of embeddings against all of them.
 
     Args:
@@ -56,13 +54,12 @@ class Head(nn.Module):
         group: Group = None,
         subcenters: int = 3,
     ) -> None:
-        super().__init__()
         if subcenters < 1:
             raise BadInput(f"subcenters must be 1 or more; got {subcenters}")
-        self.margin, self.group = margin, group
-        self.dimension, self.subcenters = dimension, subcenters
         width = subcenters * dimension
-        self.centers = ClassCenters(classes=classes, width=width, seed=seed, group=group)
+        centers = ClassCenters(classes=classes, width=width, seed=seed, group=group)
+        super().__init__(centers, margin, dimension=dimension, group=group)
+        self.subcenters = subcenters
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of the global batch, the same number on every rank.
@@ -80,33 +77,6 @@ class Head(nn.Module):
             cosine = cosines(batch.unit, matrix).unflatten(1, (-1, self.subcenters))
             nearest = cosine.max(dim=2).values
             return margin_loss(nearest, self.centers.local(batch.labels), batch, self.margin)
-
-    def gradients(self) -> list[Tensor]:
-        """Gradients of this rank's centers since the last step; may be scaled in place."""
-        return self.centers.gradients()
-
-    def discard(self) -> None:
-        """Forgets them, as if there had been no backward."""
-        self.centers.discard()
-
-    def step(self, *, lr: float, momentum: float, weight_decay: float) -> None:
-        """Updates the centers by SGD, after `loss.backward()`."""
-        self.centers.step(lr=lr, momentum=momentum, weight_decay=weight_decay)
-
-    def shard_state(self) -> dict[str, Any]:
-        """The state of this rank's centers (`ClassCenters.state`) and of the margin, uncopied."""
-        return {**self.centers.state(), "margin": self.margin.state_dict()}
-
-    def load_shard_state(self, parts: Sequence[Mapping[str, Any]]) -> None:
-        """Takes over what the ranks of another run wrote with `shard_state`, any number of them.
-
-        More classes than were written are initialized as at the start of a run.
-
-        Raises:
-            BadInput: parts that do not fit, or do not hold all classes.
-        """
-        self.centers.load(parts)
-        self.margin.load_state_dict(parts[0]["margin"])
 
     def memory_plan(self, batch: int) -> dict[str, int]:
         """Bytes on this rank where each rank brings `batch` rows (`tronie.lab.nn.head_memory`)."""

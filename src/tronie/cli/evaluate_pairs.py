@@ -15,8 +15,7 @@ from tronie.cli.models_in_use import Chosen
 from tronie.cli.terminal import print_json, progress_of, say, tell
 from tronie.errors import BadInput, EngineUnavailable
 from tronie.evaluation.pairs.plan import SAMPLE_PAIRS
-from tronie.evaluation.pairs.sets import SAMPLE_PAIRS as CURVE_PAIRS
-from tronie.evaluation.pairs.sets import HowToRun
+from tronie.evaluation.pairs.sets import CURVE_PAIRS, HowToRun
 from tronie.evaluation.pairs.sweep import Spread
 from tronie.evaluation.run_pairs import PairsOutcome, Screens, prepare_pairs
 from tronie.evaluation.run_sets import LOOSE, PreparedSets, prepare_far_row, prepare_mfr21
@@ -91,12 +90,14 @@ def pairs(
 def _answer_pairs(outcome: PairsOutcome, *, report: Path | None, json: bool) -> None:
     """One JSON object for each FAR; or what all protocols print, and who has most errors."""
     if not json:
-        answer(outcome.report(), report=report, json=False)
-        for kind, table in outcome.report().details.most_errors.items():
+        result = outcome.report()
+        answer(result, report=report, json=False)
+        for kind, table in result.details.most_errors.items():
             most = ", ".join(f"{row['label']} ({row['in_pairs']})" for row in table[:5])
             tell(f"{kind}, most by label: {most}")
         return
-    write(outcome.report(), report)
+    if report is not None:
+        write(outcome.report(), report)
     told = outcome.to_dict()
     shared = {key: value for key, value in told.items() if key != "points"}
     for point in told["points"]:

@@ -28,7 +28,7 @@ from tronie.evaluation.pairs.scores import Rows, Screen
 from tronie.evaluation.pairs.sweep import Progress, Spread
 from tronie.evaluation.report_parts import Details, OperatingPoint
 
-SAMPLE_PAIRS = 200_000
+CURVE_PAIRS = 200_000
 """Impostor pairs drawn for the loose end of each curve."""
 
 
@@ -84,7 +84,7 @@ class HowToRun:
     """A file whose name gets the name of each set added."""
     spread: Spread | None = None
     progress: Progress | None = None
-    sample_pairs: int = SAMPLE_PAIRS
+    sample_pairs: int = CURVE_PAIRS
     seed: int = 0
     announce: Callable[[str], None] = field(default=lambda line: None)
     """Called with a sentence or two before each set."""

@@ -158,7 +158,7 @@ def test_two_processes_under_torchrun_train_and_the_network_is_exported(data, tm
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     free = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
     sets = ["--set", "batch_size=4", "--set", "epochs=0.5", "--set", "log_every=1"]
-    asked = ["train", "recognition/lfw_mobilefacenet_arcface_pfc01", "--data", str(data)]
+    asked = ["train", "recognition/lfw_small_resnet_arcface_pfc01", "--data", str(data)]
     words = [*launch, *free, "-m", "tronie", *asked, "--out", str(tmp_path / "run"), *sets]
     env = {**environment(), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=600)

@@ -31,10 +31,10 @@ NAMES = recipe_names()
 def test_the_recipes_that_are_spoken_of_are_there():
     assert {
         "recognition/ms1mv3_iresnet50_arcface",
-        "recognition/lfw_mobilefacenet_arcface",
-        "recognition/lfw_mobilefacenet_cosface",
-        "recognition/lfw_mobilefacenet_normface",
-        "recognition/lfw_mobilefacenet_arcface_pfc01",
+        "recognition/lfw_small_resnet_arcface",
+        "recognition/lfw_small_resnet_cosface",
+        "recognition/lfw_small_resnet_normface",
+        "recognition/lfw_small_resnet_arcface_pfc01",
         "recognition/webface42m_iresnet100_pfc02",
     } <= set(NAMES)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tronie.data.augment.degrade import gaussian, jpeg, low_resolution, median, motion
+from tronie.data.augment.degrade import degrade, gaussian, jpeg, low_resolution, median, motion
 from tronie.errors import BadArray, BadInput
 from tronie.images.blur import gaussian_blur, median_blur, motion_blur
 from tronie.images.io import decode_image, encode_image
@@ -101,3 +101,15 @@ def test_a_range_that_is_none_is_refused(change, odd, told):
 def test_floats_are_refused(change):
     with pytest.raises(BadArray, match="an image must be uint8"):
         change(NOISE / 255, rng(), p=0)
+
+
+def test_faults_come_together_or_not_at_all():
+    image = np.random.default_rng(3).integers(0, 256, (112, 112, 3), dtype=np.uint8)
+    assert degrade(image, np.random.default_rng(0), p=0.0) is image
+    rng, other = np.random.default_rng(5), np.random.default_rng(5)
+    want = jpeg(low_resolution(image, other, p=1.0), other, p=1.0)
+    other.random()
+    blur = (gaussian, median, motion)[int(other.random() * 3)]
+    want = blur(want, other, p=1.0)
+    np.testing.assert_array_equal(degrade(image, rng, p=1.0), want)
+    assert rng.random() == other.random()

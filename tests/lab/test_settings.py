@@ -119,7 +119,7 @@ def test_json_and_back_is_the_same():
         ("epok", 3, "no entry 'epok' in RecognitionRecipe"),
         ("schedule", 3, "schedule. must be an object of settings; got 3"),
         ("seed", True, "seed must be a whole number; got True"),
-        ("data", {"flip": 2}, r"data.flip, data.mask, data.photometric lie in \[0, 1\]"),
+        ("data", {"flip": 2}, r"data.flip is a probability in \[0, 1\]; got 2"),
     ],
 )
 def test_a_record_that_does_not_fit_is_refused(name, value, told):

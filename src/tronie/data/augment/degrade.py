@@ -5,6 +5,7 @@
     gaussian            out of focus
     median              smoothed, edges kept
     motion              smeared along a line
+    degrade             the first two, each by chance, then by chance one of the three blurs
 
 The default ranges are those that training for the masked face challenge of ICCV 2021 used
 (JPEG 30 to 80, median 1 to 7, motion 5 to 12 pixels at 112), and low resolution 0.5 to 0.8.
@@ -134,6 +135,20 @@ def motion(
         return image
     angle = between(rng, (0.0, math.pi), "angle")
     return motion_blur(image, length=_odd(rng, length), angle=angle)
+
+
+def degrade(image: Pixels, rng: np.random.Generator, *, p: float = 0.1) -> Pixels:
+    """Each with probability `p`: coarse pixels, JPEG, and one of the three blurs, in that order.
+
+    Raises:
+        BadArray: `image` has another shape or dtype.
+        BadInput: `p` is not in [0, 1].
+    """
+    image = jpeg(low_resolution(image, rng, p=p), rng, p=p)
+    if not happens(rng, p):
+        return image
+    blur = (gaussian, median, motion)[_whole(rng, (0, 2))]
+    return blur(image, rng, p=1.0)
 
 
 def _whole(rng: np.random.Generator, low_high: tuple[int, int]) -> int:

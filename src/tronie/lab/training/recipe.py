@@ -51,6 +51,11 @@ class Data:
     """Identities with fewer images are left out."""
     flip: float = 0.5
     """How often an image is mirrored, in [0, 1]."""
+    move: float = 0.0
+    """How often it is shifted, scaled and turned a little, in [0, 1]."""
+    degrade: float = 0.0
+    """How often each fault of cameras and small files befalls it, in [0, 1]: coarse pixels, JPEG,
+    and one of three blurs."""
     mask: float = 0.0
     """How often a face wears a drawn mask, in [0, 1]; the same face always the same mask."""
     photometric: float = 0.0
@@ -61,9 +66,9 @@ class Data:
     """Threads that decode, in each process."""
 
     def __post_init__(self) -> None:
-        rates = (self.flip, self.mask, self.photometric)
-        if not all(0 <= rate <= 1 for rate in rates):
-            raise BadInput(f"data.flip, data.mask, data.photometric lie in [0, 1]; got {rates}")
+        for name in ("flip", "move", "degrade", "mask", "photometric"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadInput(f"data.{name} is a probability in [0, 1]; got {getattr(self, name)}")
         if self.min_images < 1 or self.threads < 1:
             raise BadInput(
                 "data.min_images and data.threads must be 1 or more; got "

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tronie import catalog
-from tronie.data.augment.crops import flip
+from tronie.data.augment.crops import flip, move
+from tronie.data.augment.degrade import degrade
 from tronie.data.augment.masks import sometimes_masked
 from tronie.data.augment.photometric import jitter
 from tronie.images.pixels import Pixels
@@ -295,13 +296,14 @@ def embed_crops(backbone: nn.Module, device: torch.device) -> EmbedCrops:
 
 def augmentation(data: Data, *, seed: int) -> Augment | None:
     """What a recipe has done to each image; None for nothing."""
-    if not (data.flip or data.mask or data.photometric):
+    if not (data.flip or data.move or data.degrade or data.mask or data.photometric):
         return None
 
     def augment(image: Pixels, sample: int, drawn: np.random.Generator) -> Pixels:
-        image = flip(image, drawn, p=data.flip)
+        image = move(flip(image, drawn, p=data.flip), drawn, p=data.move)
         image = sometimes_masked(image, drawn, key=sample, seed=seed, p=data.mask)
-        return jitter(image, drawn, p=data.photometric)
+        image = jitter(image, drawn, p=data.photometric)
+        return degrade(image, drawn, p=data.degrade) if data.degrade else image
 
     return augment
 

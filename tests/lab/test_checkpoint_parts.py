@@ -11,7 +11,7 @@ from tronie.errors import BadFile
 torch = pytest.importorskip("torch")
 
 from tronie.lab.training.checkpoint import newest_checkpoint, save_checkpoint  # noqa: E402
-from tronie.lab.training.checkpoint_parts import LIST, Rows  # noqa: E402
+from tronie.lab.training.checkpoint_parts import LIST, Rows, part_of  # noqa: E402
 
 pytestmark = pytest.mark.lab
 
@@ -20,6 +20,13 @@ def test_rows_know_the_shape_of_the_whole_and_their_place_in_it():
     rows = Rows(torch.zeros(4, 3), 6, 20)
     assert rows.shape == (20, 3)
     assert (tuple(rows.chunk.offsets), tuple(rows.chunk.sizes)) == ((6, 0), (4, 3))
+
+
+def test_what_torch_has_not_cut_is_its_own_part():
+    """What it has cut is tried in test_sharded_backbone, on two processes."""
+    whole, rows = torch.zeros(3), Rows(torch.zeros(4, 3), 6, 20)
+    assert part_of(whole) is whole
+    assert part_of(rows) is rows
 
 
 def test_the_list_names_types_shapes_and_places(tmp_path):

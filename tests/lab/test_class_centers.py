@@ -128,6 +128,25 @@ def test_some_and_all_add_up_too():
     np.testing.assert_allclose(now(one), now(other), rtol=1e-14)
 
 
+@pytest.mark.parametrize("unsampled", ["exact", "frozen"])
+def test_who_stood_still_is_where_it_was_and_goes_on_as_if_it_had_not(unsampled):
+    """Also what waited for steps before it, and after it was written and read."""
+    still, other = (after_some_steps(unsampled=unsampled) for _ in range(2))
+    before = now(still)
+    for _ in range(3):
+        still.take(torch.tensor([1, 4])).sum().backward()
+        still.stand_still()
+    assert still.steps == other.steps + 3
+    assert torch.equal(now(still), before)
+    again = centers(unsampled=unsampled).double()
+    again.load(in_parts(still.state(), 5))
+    for one in (still, other, again):
+        moved(one, torch.tensor([0, 5, 9]), 0.5)
+    assert torch.equal(now(still), now(other))
+    assert torch.equal(now(again), now(other))
+    assert torch.equal(still.momenta, other.momenta)
+
+
 def test_discarded_gradients_never_were():
     made, plain = after_some_steps(), after_some_steps()
     made.take(torch.tensor([1, 2])).sum().backward()

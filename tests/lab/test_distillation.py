@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
+import onnx
 import pytest
 
 from tronie.errors import BadInput
 
 torch = pytest.importorskip("torch")
 
-from toy_training import toy_recipe  # noqa: E402 - only where torch is
+from toy_training import tiny_backbone, toy_recipe  # noqa: E402 - only where torch is
 from tronie.lab.training.distillation import (  # noqa: E402
+    FileTeacher,
     Teaching,
     all_centers,
     check_teacher,
+    teaching_of_file,
 )
+from tronie.lab.training.export import export_backbone  # noqa: E402
 from tronie.lab.training.recipe import Teacher  # noqa: E402
-from tronie.lab.training.recognition import open_head  # noqa: E402
+from tronie.lab.training.recognition import open_head, to_input  # noqa: E402
 
 pytestmark = pytest.mark.lab
 
@@ -67,6 +72,40 @@ def test_each_part_may_be_asked_for_alone_and_moves_the_student_towards_its_teac
         steps.append(loss.item())
     assert steps == sorted(steps, reverse=True)
     assert steps[-1] < 0.8 * steps[0]
+
+
+def test_a_file_sees_the_very_pixels(tmp_path):
+    """All 256 values of a pixel, through the float that students see and back."""
+    crops = np.resize(np.arange(256, dtype=np.uint8), (2, 112, 112, 3))
+
+    class Embedder:
+        def embed(self, seen):
+            np.testing.assert_array_equal(seen, crops)
+            return seen[:, 0, :5, 0].astype(np.float32)
+
+    rows = FileTeacher(Embedder())(to_input(crops, torch.device("cpu")))
+    assert rows.tolist() == crops[:, 0, :5, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "told"),
+    [
+        (96, 16, "takes crops of 96 x 96; students are trained on 112 x 112"),
+        (112, 8, "embeddings of one size; got 8 and 16. Set embedding_size=16"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_student_is_refused(tmp_path, side, size, told):
+    file = tmp_path / "t.onnx"
+    export_backbone(tiny_backbone("tiny", embedding_size=16), file, embedding_size=16)
+    contract = file.with_suffix(".toml")
+    words = contract.read_text().replace("= 112", f"= {side}")
+    contract.write_text(words)
+    model = onnx.load(file)
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"side{axis}"
+    onnx.save(model, file)
+    with pytest.raises(BadInput, match=told):
+        teaching_of_file(Teacher(model=str(file), angular=1.0), student_size=size, threads=1)
 
 
 def test_the_centers_of_all_have_length_one():

@@ -53,6 +53,14 @@ def test_every_epoch_holds_each_sample_once_though_batches_run_over_its_end(sour
     assert [sorted(found[n : n + 20]) for n in (0, 20, 40)] == [list(range(20))] * 3
 
 
+def test_images_of_one_identity_come_together_where_asked(source):
+    """Four of each: whole groups, side by side."""
+    with Loader(source, batch_size=4, seed=2, threads=2, together=4) as loader:
+        labels = [parts[0].labels.tolist() for parts in loader.steps(0, 10)]
+    assert all(len(set(one)) == 1 for one in labels)
+    assert sorted(one[0] for one in labels[:5]) == list(range(5))
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3])
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_parts_and_processes_cut_the_same_steps(source, parts, ranks):

@@ -11,10 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from toy_training import crop, tiny_backbone, toy_recipe, write_crops  # noqa: E402
+from tronie.lab.nn.keyed_draws import drawn_classes  # noqa: E402
+from tronie.lab.nn.losses.hyperspherical_energy import hyperspherical_energy  # noqa: E402
 from tronie.lab.training import recognition  # noqa: E402 - only where torch is
+from tronie.lab.training.batch_triplets import batch_triplet_loss  # noqa: E402
 from tronie.lab.training.checkpoint import newest_checkpoint, save_checkpoint  # noqa: E402
+from tronie.lab.training.distillation import Teaching  # noqa: E402
 from tronie.lab.training.loaders import Loader  # noqa: E402
-from tronie.lab.training.recipe import Data  # noqa: E402
+from tronie.lab.training.recipe import Data, Energy, Teacher, Triplets  # noqa: E402
 from tronie.lab.training.recognition import (  # noqa: E402
     Recognition,
     augmentation,
@@ -44,6 +48,13 @@ def loader(tmp_path):
     with ExitStack() as closing:
         source = open_source(write_crops(tmp_path), Data(), closing=closing)
         yield closing.enter_context(Loader(source, batch_size=6, seed=0, threads=1))
+
+
+@pytest.fixture
+def pairs(loader):
+    """The same images, two of one person side by side."""
+    with Loader(loader.source, batch_size=6, seed=0, threads=1, together=2) as found:
+        yield found
 
 
 def test_pixels_are_what_the_runtime_feeds_an_exported_model():
@@ -76,6 +87,59 @@ def test_the_loss_and_its_gradients_are_those_of_the_plain_formula(loader):
     assert torch.allclose(gradient, centers.grad, atol=1e-5)
 
 
+def test_energy_and_triplets_are_added_with_their_weights(pairs):
+    """Each term by the function that has it, of the same network and centers."""
+    recipe = toy_recipe(
+        head=Entry(name="full-softmax"),
+        data=Data(threads=1, together=2),
+        energy=Energy(weight=0.5, power=2, space="half"),
+        triplets=Triplets(weight=3.0, margin=4.0, margin_weight=0.25),
+    )
+    task = Recognition(recipe, pairs, device=CPU)
+    (part,) = next(iter(task.steps(0, 1)))
+    labels = torch.from_numpy(part.labels)
+    found = task.loss(part).item()
+    rows = open_backbone(recipe)(to_input(part.images, CPU))
+    head = open_head(recipe, classes=5)
+    mined = batch_triplet_loss(rows, labels, recipe.triplets, seed=recipe.seed, step=0)
+    energy = hyperspherical_energy(
+        head.centers.values, power=2, space="half", rows=torch.unique(labels)
+    )
+    wanted = 0.25 * head(rows, labels) + 0.5 * energy + 3.0 * mined
+    assert mined.item() > 0
+    assert found == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_energy_spreads_the_centers(loader):
+    angles = {}
+    for weight in (0.0, 50.0):
+        recipe = toy_recipe(head=Entry(name="full-softmax"), energy=Energy(weight=weight))
+        task = Recognition(recipe, loader, device=CPU)
+        for (part,) in task.steps(0, 6):
+            task.loss(part).backward()
+            task.update(lr=0.01)
+        unit = torch.nn.functional.normalize(task.head.centers.values)
+        angles[weight] = float((unit @ unit.T - torch.eye(5)).max())
+    assert angles[50.0] < angles[0.0] - 0.05
+
+
+def test_triplets_alone_leave_the_centers_where_they_are(pairs):
+    recipe = toy_recipe(
+        data=Data(threads=1, together=2),
+        triplets=Triplets(weight=1.0, margin=4.0, margin_weight=0.0),
+    )
+    task = Recognition(recipe, pairs, device=CPU)
+    before = task.head.centers.values.clone()
+    for (part,) in task.steps(0, 3):
+        loss = task.loss(part)
+        loss.backward()
+        task.update(lr=0.1)
+    state = task.head.shard_state()
+    assert torch.equal(state["rows"]["values"], before)
+    assert (state["step"], len(state["missed"])) == (3, 1)  # nothing waits to be made up for
+    assert next(task.backbone.parameters()).grad.abs().sum() > 0
+
+
 def test_the_centers_move_by_the_heads_own_sgd(loader):
     task = Recognition(toy_recipe(head=Entry(name="full-softmax")), loader, device=CPU)
     before = task.head.centers.values.clone()
@@ -85,6 +149,38 @@ def test_the_centers_move_by_the_heads_own_sgd(loader):
     task.update(lr=0.01)
     wanted = before - 0.1 * (gradient + 5e-4 * before)  # head_lr_ratio is 10
     assert torch.allclose(task.head.centers.values, wanted, atol=1e-7)
+
+
+def test_centers_copied_from_a_teacher_stay_and_the_classes_drawn_beside_them_change(loader):
+    recipe = toy_recipe(
+        head=Entry(name="partial-fc", options={"rate": 0.5}),
+        teacher=Teacher(run="t", angular=1.0, copy_centers=True),
+    )
+    theirs = open_head(replace(recipe, seed=8), classes=5).shard_state()
+    teaching = Teaching(settings=recipe.teacher, network=open_backbone(recipe), centers=theirs)
+    task = Recognition(recipe, loader, device=CPU, teaching=teaching)
+    drawn = []
+    take = task.head.centers.take
+
+    def remembered(rows):
+        drawn.append(tuple(rows.tolist()))
+        return take(rows)
+
+    task.head.centers.take = remembered
+    (part,) = next(iter(task.steps(0, 1)))
+    alone = part._replace(labels=np.zeros_like(part.labels))
+    for _ in range(6):
+        task.loss(alone).backward()
+        task.update(lr=0.1)
+    wanted = [
+        drawn_classes(0, 5, rate=0.5, seed=recipe.seed, step=n, device=CPU).index_fill(
+            0, torch.tensor([0]), True
+        )
+        for n in range(6)
+    ]
+    assert drawn == [tuple(one.nonzero()[:, 0].tolist()) for one in wanted]
+    assert len(set(drawn)) > 3
+    assert torch.equal(task.head.centers.values, theirs["rows"]["values"])
 
 
 @pytest.mark.parametrize("margin", ["cosface", "curricular", "adaface", "adacos"])
@@ -144,6 +240,10 @@ def test_the_memory_plan_counts_the_network_and_the_head():
     assert plan["backbone weights"] == plan["backbone gradients"] == weights
     assert plan["optimizer state"] == weights
     assert plan["head: centers"] == 4 * 16 * 1000
+    assert "head: energy" not in plan
+    spread = replace(recipe, energy=Energy(weight=1.0))
+    more = memory_plan(spread, backbone, open_head(spread, classes=1000))
+    assert more["head: energy"] * 4 == more["head: logits"] * 5
 
 
 def test_a_margin_that_depends_on_the_number_of_classes_is_told_it():

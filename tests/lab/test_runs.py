@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from toy_training import tiny_backbone, toy_recipe, write_crops  # noqa: E402 - 
 from tronie.lab.training import recognition  # noqa: E402
 from tronie.lab.training.checkpoint import checkpoints, newest_checkpoint  # noqa: E402
 from tronie.lab.training.distributed import Place  # noqa: E402
+from tronie.lab.training.export import export_backbone  # noqa: E402
 from tronie.lab.training.recipe import Data, Teacher  # noqa: E402
 from tronie.lab.training.run_folder import NamedRecipe, read_classes, read_recipe  # noqa: E402
 from tronie.lab.training.run_log import read_log  # noqa: E402
@@ -206,6 +208,41 @@ def test_a_student_learns_from_a_teacher_and_keeps_its_centers(data, tmp_path):
     assert curve(tmp_path / "again") == losses
 
 
+@pytest.mark.slow
+def test_a_teacher_in_a_file_teaches_what_its_run_does(data, tmp_path):
+    """The same network through torch and through onnxruntime: the curves agree to rounding."""
+    train(data, tmp_path / "teacher")
+    recipe, network = load_trained(tmp_path / "teacher")
+    export_backbone(network, tmp_path / "t.onnx", embedding_size=recipe.embedding_size)
+    teachers = {
+        "run": Teacher(run=str(tmp_path / "teacher"), angular=7.0, l2=0.1),
+        "model": Teacher(model=str(tmp_path / "t.onnx"), angular=7.0, l2=0.1),
+    }
+    for name, teacher in teachers.items():
+        train(data, tmp_path / name, toy_recipe(seed=3, teacher=teacher))
+    found, wanted = curve(tmp_path / "model"), curve(tmp_path / "run")
+    assert list(found.values()) == pytest.approx(list(wanted.values()), rel=1e-4)
+
+
+def test_what_a_teachers_file_does_not_state_is_told(data, tmp_path):
+    network = tiny_backbone("tiny", embedding_size=16)
+    export_backbone(network, tmp_path / "t.onnx", embedding_size=16)
+    (tmp_path / "t.toml").unlink()
+    recipe = toy_recipe(teacher=Teacher(model=str(tmp_path / "t.onnx"), angular=1.0), epochs=0.3)
+    said = []
+    with begin(NamedRecipe(name="recognition/toy", recipe=recipe), data=data,
+               out=tmp_path / "run", place=HERE) as run:  # fmt: skip
+        run.train(announce=said.append)
+    assert len(said) == 1
+    assert re.match(r"assumed: t: .* state it in t\.toml if that is wrong", said[0])
+
+
+def test_a_recipe_that_learns_from_nobody_is_refused_before_a_folder_is_made(data, tmp_path):
+    with pytest.raises(BadInput, match="learns from a teacher and names none; set teacher"):
+        train(data, tmp_path / "run", toy_recipe(teacher=Teacher(angular=7.0)))
+    assert not (tmp_path / "run").exists()
+
+
 def begin_ranked(data, out, ranks, *changes):
     words = [*PROGRAM, "train", "toy", "--data", str(data), "--out", str(out)]
     sets = [word for change in changes for word in ("--set", change)]
@@ -234,6 +271,17 @@ def test_two_processes_end_in_the_middle_and_others_go_on_to_the_same_curve(data
     found, wanted = curve(tmp_path / "run"), curve(tmp_path / "whole")
     assert found.keys() == wanted.keys()
     assert list(found.values()) == pytest.approx(list(wanted.values()), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_energy_and_triplets_are_the_same_in_two_processes(data, tmp_path):
+    changes = ("data.together=2", "triplets.weight=1", "triplets.margin=4", "energy.weight=2")
+    train(data, tmp_path / "one", changes=changes)
+    begin_ranked(data, tmp_path / "two", 2, *changes)
+    one, two = curve(tmp_path / "one"), curve(tmp_path / "two")
+    assert list(two.values()) == pytest.approx(list(one.values()), rel=1e-4)
+    train(data, tmp_path / "without")
+    assert curve(tmp_path / "without")[1] != pytest.approx(one[1], rel=0.1)
 
 
 @pytest.mark.slow
@@ -283,7 +331,8 @@ def wait_for_steps(process, folder: Path, steps: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_ends_the_others_with_a_sentence(data, tmp_path):
+@pytest.mark.parametrize("sharded", ["false", "true"])
+def test_a_process_that_dies_ends_the_others_with_a_sentence(data, tmp_path, sharded):
     """The second of two kills itself while the first waits for its gradients."""
     program = f"""
 import os, signal, sys
@@ -298,7 +347,8 @@ def update(self, *, lr):
     plain(self, lr=lr)
 Recognition.update = update
 from tronie.cli.main import main
-sys.exit(main(["train", "toy", "--data", {str(data)!r}, "--out", {str(tmp_path / "run")!r}]))
+words = ["--data", {str(data)!r}, "--out", {str(tmp_path / "run")!r}]
+sys.exit(main(["train", "toy", *words, "--set", "sharded_backbone={sharded}"]))
 """
     began = time.monotonic()
     ended = run_ranks([sys.executable, "-c", program], ranks=2, good=False)

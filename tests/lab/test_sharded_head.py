@@ -38,6 +38,15 @@ def test_what_was_discarded_moves_nothing():
     torch.testing.assert_close(made.centers.take().detach(), before)
 
 
+def test_centers_that_stand_still_have_been_through_a_step():
+    made = head(0)
+    before = made.centers.take().detach().clone()
+    made.centers.take().sum().backward()
+    made.stand_still()
+    assert (made.gradients(), made.centers.steps) == ([], 1)
+    assert torch.equal(made.centers.take().detach(), before)
+
+
 def test_another_head_takes_over_what_was_written():
     one, other = head(0), head(1)
     other.load_shard_state([one.shard_state()])

@@ -112,6 +112,11 @@ class ClassCenters(nn.Module):
         self._taken.append(_Taken(rows, matrix))
         return matrix
 
+    def last_taken(self) -> tuple[Tensor | None, Tensor]:
+        """Rows (K,), None for all, and matrix of the last `take`, to compute more with it."""
+        assert self._taken, "nothing was taken since the last step"
+        return self._taken[-1].rows, self._taken[-1].matrix
+
     def gradients(self) -> list[Tensor]:
         """The gradients that the next `step` will apply; may be scaled in place before that."""
         return [one.matrix.grad for one in self._taken if one.matrix.grad is not None]
@@ -146,6 +151,13 @@ class ClassCenters(nn.Module):
             elif rows is not None:
                 self.touched[rows] = self.steps
             self._forget()
+
+    def stand_still(self) -> None:
+        """A step in which no center moves nor waits for one; what is drawn next is another draw."""
+        self._taken.clear()
+        self.steps += 1
+        self.touched.add_(1)
+        self._missed.first += 1
 
     def state(self) -> dict[str, Any]:
         """What `load` reads, on any number of ranks.

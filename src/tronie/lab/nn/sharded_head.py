@@ -45,6 +45,10 @@ class ShardedHead(nn.Module):
         """Updates the centers by SGD, after `loss.backward()`."""
         self.centers.step(lr=lr, momentum=momentum, weight_decay=weight_decay)
 
+    def stand_still(self) -> None:
+        """Ends a step whose centers stay where they are; other classes are drawn in the next."""
+        self.centers.stand_still()
+
     def shard_state(self) -> dict[str, Any]:
         """The state of this rank's centers (`ClassCenters.state`) and of the margin, uncopied."""
         return {**self.centers.state(), "margin": self.margin.state_dict()}

@@ -47,6 +47,7 @@ from tronie.lab.training.checkpoint_parts import (
     State,
     flush_folder,
     metadata_of,
+    part_of,
 )
 from tronie.lab.training.together import first_alone
 
@@ -83,7 +84,7 @@ def save_checkpoint(
     try:
         with _alone_is_fine():
             save(
-                dict(state),
+                {name: part_of(one) for name, one in state.items()},
                 storage_writer=writer,
                 planner=PartsSavePlanner(flatten_state_dict=False),
                 no_dist=world_size() == 1,
@@ -169,14 +170,15 @@ class StoredState:
         Raises:
             BadFile: a tensor is not there, has another shape, or is damaged.
         """
-        for name, wanted in state.items():
+        parts = {name: part_of(one) for name, one in state.items()}
+        for name, wanted in parts.items():
             self._expect(name, wanted)
         try:
             with _alone_is_fine():
                 load(
-                    dict.fromkeys(state),
+                    dict.fromkeys(parts),
                     storage_reader=PartsReader(self.path, self._metadata),
-                    planner=PartsLoadPlanner(state),
+                    planner=PartsLoadPlanner(parts),
                     no_dist=True,
                 )
         except (CheckpointException, OSError, RuntimeError, ValueError) as fault:

@@ -5,7 +5,8 @@
 
 Torch plans who writes what, writes the parts, and finds which of them a process needs. What is
 different here: a tensor may be some rows of a larger one (`Rows`), of any number and from any row
-on; and the list is JSON, from which nothing can be called.
+on; and the list is JSON, from which nothing can be called. A tensor that torch has cut along its
+rows over all processes (`DTensor`) is the rows of it that are here.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from torch.distributed.checkpoint.planner import (
     WriteItemType,
 )
 from torch.distributed.checkpoint.planner_helpers import create_read_items_for_chunk_list
+from torch.distributed.tensor import DTensor
 
 FORMAT = 1
 LIST = "tensors.json"
@@ -74,6 +76,20 @@ class Rows:
 
 Part = Tensor | Rows
 State = Mapping[str, Part]
+
+
+def part_of(one: Part) -> Part:
+    """What of it is in this process; the rows share its memory.
+
+    Torch cuts T rows over R processes in pieces of ceil(T / R), the last of them shorter or empty.
+    """
+    if not isinstance(one, DTensor):
+        return one
+    assert one.device_mesh.ndim == 1
+    assert one.placements[0].is_shard(0)
+    local, total = one.to_local().detach(), one.shape[0]
+    each = -(-total // one.device_mesh.size())
+    return Rows(local, min(total, each * one.device_mesh.get_local_rank()), total)
 
 
 class PartsWriter(FileSystemWriter):

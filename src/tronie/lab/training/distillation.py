@@ -10,7 +10,8 @@ For the classes the logits are s times the cosines to the teacher's centers, of 
 the student's embedding, s being the scale of the teacher's margin. Each process then has all of
 the teacher's centers, which many millions of classes do not allow.
 
-The teacher is a run of tronie; it is in evaluation, and has no gradient and no optimizer.
+The teacher is a run of tronie, in evaluation, without gradient and without optimizer; or an ONNX
+file of anybody's (`FileTeacher`), which is run as `tronie embed` runs it, on the CPU.
 
 Sources: `tronie.lab.nn.losses.angular_distillation` and `class_distillation`; the copied centers
 are those of the winners of the 2019 Lightweight Face Recognition challenge's light track.
@@ -30,7 +31,11 @@ from tronie.errors import BadInput
 from tronie.lab.nn.collectives import all_sum, gather_rows, world_size
 from tronie.lab.nn.losses.angular_distillation import angular_distillation
 from tronie.lab.nn.losses.class_distillation import class_distillation, feature_distillation
+from tronie.lab.training.loaders import SIDE
 from tronie.lab.training.recipe import Teacher
+from tronie.runtime.embedder import Embedder
+from tronie.runtime.session import EngineOptions
+from tronie.runtime.zoo import find, open_model
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,11 +50,8 @@ class Teaching:
     """(C, D) at length 1: all of the teacher's centers, where the divergence needs them."""
     scale: float = 64.0
     """Of the teacher's logits."""
-
-    @property
-    def margin_weight(self) -> float:
-        """Of the student's own loss."""
-        return self.settings.margin_weight
+    assumed: tuple[str, ...] = ()
+    """What of its file was stated nowhere, one sentence each."""
 
     def loss(self, images: Tensor, student: Tensor) -> Tensor:
         """What the teacher adds, as a mean over the rows of all processes.
@@ -91,7 +93,7 @@ def check_teacher(
     Raises:
         BadInput: nothing is to be learned, or sizes or classes differ where they must not.
     """
-    if not (asked.angular or asked.l2 or asked.kl or asked.copy_centers):
+    if not asked.is_heard:
         raise BadInput(
             "a teacher is named but nothing is learned from it; set one of teacher.angular, "
             "teacher.l2, teacher.kl and teacher.copy_centers"
@@ -106,6 +108,42 @@ def check_teacher(
             "teacher.kl and teacher.copy_centers need the teacher's classes: the data must be "
             "those it was trained on"
         )
+
+
+class FileTeacher(nn.Module):
+    """A network in an ONNX file, as a module: pictures in [-1, 1] to embeddings, no gradient."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__()
+        self._embedder = embedder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, 112, 112), back to the whole numbers they were, to (N, D)."""
+        pixels = (images * 127.5 + 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+        rows = self._embedder.embed(pixels.contiguous().cpu().numpy())
+        return torch.from_numpy(rows).to(images.device)
+
+
+def teaching_of_file(asked: Teacher, *, student_size: int, threads: int) -> Teaching:
+    """The teacher of a model file, ready.
+
+    Raises:
+        NotFound: there is no such file.
+        BadModel: it is no embedder.
+        BadInput: it takes other crops or gives other embeddings than the student.
+    """
+    file = find(asked.model)
+    session, contract = open_model(file, EngineOptions(threads=threads), kind="embedder")
+    embedder = Embedder(session, contract)
+    if (contract.width, contract.height) != (SIDE, SIDE):
+        raise BadInput(
+            f"the teacher {file.name} takes crops of {contract.width} x {contract.height}; "
+            f"students are trained on {SIDE} x {SIDE}. Choose another teacher.model"
+        )
+    check_teacher(
+        asked, student_size=student_size, teacher_size=embedder.dimension, same_classes=False
+    )
+    return Teaching(settings=asked, network=FileTeacher(embedder), assumed=contract.assumed)
 
 
 def all_centers(head: Any) -> Tensor:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tronie.errors import BadImage, BadInput
 from tronie.images.io import decode_image
 from tronie.images.pixels import Pixels
-from tronie.lab.training.order import Order, share
+from tronie.lab.training.order import GroupedOrder, Order, share
 from tronie.lab.training.sources import Source
 
 SIDE = 112
@@ -61,6 +61,7 @@ class Loader:
         skip_unreadable: An image that cannot be read gives way to the next of the source, is
             counted, and named by `unreadable`. Else it ends the run.
         threads: Threads that decode.
+        together: Images of one identity that stand side by side in the order.
 
     Raises:
         BadInput: a part holds fewer images than there are processes.
@@ -78,6 +79,7 @@ class Loader:
         augment: Augment | None = None,
         skip_unreadable: bool = False,
         threads: int = 4,
+        together: int = 1,
     ) -> None:
         if batch_size // parts < ranks:
             raise BadInput(
@@ -88,7 +90,9 @@ class Loader:
         self._batch, self._parts, self._seed = batch_size, parts, seed
         self._rank, self._ranks = rank, ranks
         self._skip = skip_unreadable
-        self._order = Order(len(source), seed=seed)
+        self._order: Order | GroupedOrder = Order(len(source), seed=seed)
+        if together > 1:
+            self._order = GroupedOrder(source.labels, together=together, seed=seed)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._lock = threading.Lock()
         self._unreadable: dict[int, str] = {}

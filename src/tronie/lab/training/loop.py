@@ -38,6 +38,7 @@ from tronie.lab.training.checkpoint_parts import Part
 from tronie.lab.training.recipe import Checkpoint
 from tronie.lab.training.run_log import RunLog, read_log
 from tronie.lab.training.schedule import Optimizer, Schedule, learning_rate, make_optimizer
+from tronie.lab.training.sharded_backbone import stored_for, total_norm
 
 GROWTH_STEPS = 100
 """Steps without overflow after which the scale of fp16 is doubled."""
@@ -261,7 +262,7 @@ class _Run:
             for many in (gradients, list(self._task.own_gradients())):
                 if many:
                     torch._foreach_mul_(many, 1 / self._scale)
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = total_norm(gradients)
         limit = self._pace.optimizer.clip_norm
         if limit:
             torch.nn.utils.clip_grads_with_norm_(list(self._names), limit, norm)
@@ -366,10 +367,9 @@ class _Run:
         for name in stored.names():
             if name.startswith("optimizer/"):
                 whose, key = name.removeprefix("optimizer/").rsplit("/", 1)
-                if whose in parameters:
-                    value = stored.tensor(name)
-                    where = "cpu" if key == "step" else self._device
-                    self._optimizer.state[parameters[whose]][key] = value.to(where)
+                one = parameters.get(whose)
+                if one is not None:
+                    self._optimizer.state[one][key] = stored_for(one, stored, name)
         self._before = [b.clone() for b in self._buffers]
 
     def _is_validation_step(self) -> bool:

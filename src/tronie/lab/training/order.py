@@ -82,6 +82,57 @@ class Order:
         return (left << self._half) | right
 
 
+class GroupedOrder:
+    """The same, but images of one identity stand side by side in groups, which are shuffled.
+
+    In each epoch the images of an identity are shuffled, and cut into groups of `together`, the
+    last of them smaller. It is one list of all samples, made anew for each epoch.
+
+    Args:
+        labels: Whose each sample is, (N,).
+        together: Samples in a group.
+        seed: Of both shuffles.
+
+    Raises:
+        NotEnoughData: there are no samples.
+    """
+
+    def __init__(self, labels: Whole, *, together: int, seed: int) -> None:
+        if len(labels) < 1:
+            raise NotEnoughData("a run needs at least one image; got none")
+        self.samples = len(labels)
+        self._labels, self._together, self._seed = labels, together, seed
+        self._made: dict[int, Whole] = {}
+
+    def at(self, positions: Whole) -> Places:
+        """Epoch and sample at each position, (n,), from 0 to any number."""
+        epochs, places = np.divmod(np.asarray(positions, np.int64), self.samples)
+        found = np.empty_like(places)
+        for epoch in np.unique(epochs).tolist():
+            here = epochs == epoch
+            found[here] = self._epoch(epoch)[places[here]]
+        return Places(epochs, found)
+
+    def _epoch(self, epoch: int) -> Whole:
+        if epoch not in self._made:
+            while len(self._made) > 1:  # a batch runs over the end of an epoch, not of two
+                del self._made[min(self._made)]
+            self._made[epoch] = self._list(np.random.default_rng([self._seed, epoch]))
+        return self._made[epoch]
+
+    def _list(self, drawn: np.random.Generator) -> Whole:
+        shuffled = drawn.permutation(self.samples)
+        by_identity = shuffled[np.argsort(self._labels[shuffled], kind="stable")]
+        _, first, counts = np.unique(
+            self._labels[by_identity], return_index=True, return_counts=True
+        )
+        place = np.arange(self.samples) - np.repeat(first, counts)
+        group = np.cumsum(place % self._together == 0) - 1
+        rank = drawn.permutation(group[-1] + 1)
+        out: Whole = by_identity[np.argsort(rank[group], kind="stable")]
+        return out
+
+
 def share(total: int, *, rank: int, ranks: int) -> tuple[int, int]:
     """First of `total` things that rank `rank` of `ranks` takes, and one past its last.
 

@@ -27,6 +27,7 @@ MAY_CHANGE = (
     "schedule.",
     "optimizer.",
     "precision",
+    "sharded_backbone",
     "log_every",
     "checkpoint.",
     "validation.",
@@ -49,6 +50,9 @@ class Data:
     trained on."""
     min_images: int = 1
     """Identities with fewer images are left out."""
+    together: int = 1
+    """Images of one identity that stand side by side in the order of an epoch, and so in a batch.
+    Triplets need 2 or more."""
     flip: float = 0.5
     """How often an image is mirrored, in [0, 1]."""
     move: float = 0.0
@@ -66,14 +70,17 @@ class Data:
     """Threads that decode, in each process."""
 
     def __post_init__(self) -> None:
-        for name in ("flip", "move", "degrade", "mask", "photometric"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadInput(f"data.{name} is a probability in [0, 1]; got {getattr(self, name)}")
-        if self.min_images < 1 or self.threads < 1:
-            raise BadInput(
-                "data.min_images and data.threads must be 1 or more; got "
-                f"{self.min_images} and {self.threads}"
-            )
+        rates = {
+            f"data.{name}": getattr(self, name)
+            for name in ("flip", "move", "degrade", "mask", "photometric")
+        }
+        for name, rate in rates.items():
+            if not 0 <= rate <= 1:
+                raise BadInput(f"{name} is a probability in [0, 1]; got {rate}")
+        counts = {"min_images": self.min_images, "threads": self.threads, "together": self.together}
+        for name, count in counts.items():
+            if count < 1:
+                raise BadInput(f"data.{name} must be 1 or more; got {count}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +134,10 @@ class Teacher:
     """A network that a student is taught by; see `tronie.lab.training.distillation`."""
 
     run: str = ""
-    """Folder of the run that trained it; empty: no teacher."""
+    """Folder of the run that trained it; empty: no teacher, or a model."""
+    model: str = ""
+    """The teacher as an ONNX file, its contract beside it; run on the CPU. It has no class centers
+    to learn from."""
     margin_weight: float = 1.0
     """Of the student's own loss by its margin."""
     angular: float = 0.0
@@ -148,6 +158,64 @@ class Teacher:
                 "teacher needs weights of 0 or more and a temperature above 0; got "
                 f"{weights} and {self.temperature}"
             )
+        if self.run and self.model:
+            raise BadInput(
+                f"a student has one teacher; got teacher.run={self.run} and "
+                f"teacher.model={self.model}"
+            )
+        if self.model and (self.kl or self.copy_centers):
+            raise BadInput(
+                "teacher.kl and teacher.copy_centers need the teacher's class centers, which a "
+                f"model file does not hold; got teacher.model={self.model}. Name its run by "
+                "teacher.run, or set teacher.angular or teacher.l2"
+            )
+
+    @property
+    def is_named(self) -> bool:
+        """Whether there is one."""
+        return bool(self.run or self.model)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anything is learned from one."""
+        return bool(self.angular or self.l2 or self.kl or self.copy_centers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """Class centers repel each other; see `tronie.lab.nn.losses.hyperspherical_energy` (MHE)."""
+
+    weight: float = 0.0
+    """Of the energy beside the head's loss; 0: they do not."""
+    power: Literal[0, 1, 2] = 1
+    """Of the distance that the energy falls with; 0: its logarithm."""
+    distance: Literal["euclidean", "angular"] = "euclidean"
+    """Between two centers."""
+    space: Literal["full", "half"] = "full"
+    """Whether a center repels the opposite of each other one too: half."""
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise BadInput(f"energy.weight must be 0 or more; got {self.weight}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triplets:
+    """Embeddings of one person drawn together, of two apart; see `tronie.lab.nn.losses.triplet`."""
+
+    weight: float = 0.0
+    """Of their loss; 0: there are none. data.together brings pairs of one person into a batch."""
+    margin: float = 0.3
+    """What the other person must be farther by, in squared distance."""
+    farthest: float = 4.0
+    """Pairs of one person at a larger squared distance are left out: they may be mislabeled."""
+    margin_weight: float = 1.0
+    """Of the loss against class centers beside it; 0: triplets alone."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.weight, self.margin, self.farthest, self.margin_weight)
+        if min(numbers) < 0:
+            raise BadInput(f"triplets needs nothing below 0; got {numbers}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +248,10 @@ class RecognitionRecipe:
     """What turns gradients into steps."""
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     """In which the backbone computes; weights, head and loss are float32 always."""
+    sharded_backbone: bool = False
+    """The backbone's weights lie over the processes instead of in each (FSDP2): for networks whose
+    weights, gradients and optimizer state do not fit beside their activations, ViT-L and larger.
+    One process holds all of it either way."""
     norm_statistics: Literal["local", "global"] = "local"
     """Batch normalization over the images of one process, or over those of all: then a run does
     not depend on how many there are."""
@@ -201,6 +273,21 @@ class RecognitionRecipe:
     """What it is judged by."""
     teacher: Teacher = field(default_factory=Teacher)
     """Whom it learns from."""
+    energy: Energy = field(default_factory=Energy)
+    """What spreads the class centers."""
+    triplets: Triplets = field(default_factory=Triplets)
+    """What compares embeddings with each other."""
+
+    @property
+    def margin_weight(self) -> float:
+        """Of the head's loss, where others are beside it."""
+        weight = self.teacher.margin_weight if self.teacher.is_heard else 1.0
+        return weight * (self.triplets.margin_weight if self.triplets.weight else 1.0)
+
+    @property
+    def are_centers_still(self) -> bool:
+        """Whether no class center moves: they are a teacher's, or nothing is compared with them."""
+        return self.teacher.copy_centers or not self.margin_weight
 
     def __post_init__(self) -> None:
         counts = {
@@ -218,6 +305,16 @@ class RecognitionRecipe:
         if self.batch_size % self.accumulate:
             raise BadInput(
                 f"a batch of {self.batch_size} cannot be cut into {self.accumulate} equal parts"
+            )
+        if self.triplets.weight and self.data.together < 2:
+            raise BadInput(
+                "triplets.weight asks for images of one person in a batch, and data.together is "
+                f"{self.data.together}; set data.together=4, or another number above 1"
+            )
+        if self.energy.weight and self.are_centers_still:
+            raise BadInput(
+                "energy.weight asks class centers to move, which teacher.copy_centers or a "
+                "margin_weight of 0 forbids; leave one of them out"
             )
 
 

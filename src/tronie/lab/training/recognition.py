@@ -1,11 +1,13 @@
 """A recognizer in training: a backbone that embeds, a head that holds the class centers.
 
     images  (b, 112, 112, 3) uint8 RGB  ->  (b, 3, 112, 112) float32, (pixel - 127.5) / 127.5
-    loss    of the head over the batch of all processes; with a teacher, what that adds
+    loss    of the head over the batch of all processes; what a teacher, triplets and the energy
+            of the class centers add
 
-The backbone is copied to every process and its gradients are averaged (DDP); class centers lie
-over the processes and are moved by the head's own SGD. Embeddings are float32 from the head on,
-whatever the backbone computes in.
+The backbone is copied to every process and its gradients are averaged (DDP), or its weights lie
+over the processes (`tronie.lab.training.sharded_backbone`); class centers lie over the processes
+always, and are moved by the head's own SGD. Embeddings are float32 from the head on, whatever the
+backbone computes in.
 
 A checkpoint holds    backbone/NAME    head/values, momenta, touched (rows: the classes)
                       margin/NAME      head/missed/PROCESS (see `tronie.lab.nn.sparse_sgd`)
@@ -32,7 +34,9 @@ from tronie.data.augment.masks import sometimes_masked
 from tronie.data.augment.photometric import jitter
 from tronie.images.pixels import Pixels
 from tronie.lab.nn.backbone import build_backbone
+from tronie.lab.nn.center_energy import center_energy
 from tronie.lab.nn.collectives import all_sum, gather_rows, rank, world_size
+from tronie.lab.training.batch_triplets import batch_triplet_loss
 from tronie.lab.training.checkpoint import StoredState
 from tronie.lab.training.checkpoint_parts import Part, Rows
 from tronie.lab.training.distillation import Teaching
@@ -44,6 +48,7 @@ from tronie.lab.training.norm_statistics import (
 )
 from tronie.lab.training.order import share
 from tronie.lab.training.recipe import HEADS, MARGINS, Data, RecognitionRecipe
+from tronie.lab.training.sharded_backbone import gathered_plan, own_part, shard_backbone
 
 EmbedCrops = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Validate = Callable[[int, EmbedCrops], Mapping[str, float]]
@@ -72,16 +77,20 @@ class Recognition:
     ) -> None:
         self._recipe, self._loader, self._device = recipe, loader, device
         self._teaching, self._validate = teaching, validate
-        # Pixels lie side by side with their channels, as they come: twice as fast on a CPU.
         self.backbone = open_backbone(recipe).to(device)
-        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        sharded = recipe.sharded_backbone and world_size() > 1
+        if not sharded:  # which torch does for plain layouts alone
+            # Pixels lie side by side with their channels, as they come: twice as fast on a CPU.
+            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.norm_statistics == "global":
             with_global_statistics(self.backbone)
         self.head = open_head(recipe, classes=len(loader.source.classes)).to(device)
         if teaching is not None and teaching.centers is not None:
             self.head.load_shard_state([teaching.centers])
         self._whole: nn.Module = self.backbone
-        if world_size() > 1:
+        if sharded:
+            shard_backbone(self.backbone, device)
+        elif world_size() > 1:
             self._whole = _averaged(self.backbone, device)
 
     def close(self) -> None:
@@ -105,13 +114,25 @@ class Recognition:
         images = to_input(part.images, self._device)
         labels = torch.from_numpy(part.labels).to(self._device)
         embeddings = self._whole(images).float()
-        teaching = self._teaching
-        if teaching is None:
-            return cast(Tensor, self.head(embeddings, labels))
-        added = teaching.loss(images, embeddings)
-        if not teaching.margin_weight:
-            return added
-        return added + teaching.margin_weight * cast(Tensor, self.head(embeddings, labels))
+        recipe, terms = self._recipe, list[Tensor]()
+        if self._teaching is not None:
+            terms.append(self._teaching.loss(images, embeddings))
+        if recipe.triplets.weight:
+            step = self.head.centers.steps
+            mined = batch_triplet_loss(
+                embeddings, labels, recipe.triplets, seed=recipe.seed, step=step
+            )
+            terms.append(recipe.triplets.weight * mined)
+        if recipe.margin_weight:
+            terms.append(recipe.margin_weight * self.head(embeddings, labels))
+        if (spread := recipe.energy).weight:
+            centers, size = self.head.centers, recipe.embedding_size
+            energy = center_energy(
+                centers, labels, size, power=spread.power, distance=spread.distance,
+                space=spread.space,
+            )  # fmt: skip
+            terms.append(spread.weight * energy)
+        return cast(Tensor, sum(terms))
 
     def unsynchronized(self) -> AbstractContextManager[object]:
         if isinstance(self._whole, DistributedDataParallel):
@@ -123,8 +144,8 @@ class Recognition:
 
     def update(self, *, lr: float) -> None:
         optimizer = self._recipe.optimizer
-        if self._teaching is not None and self._teaching.centers is not None:
-            self.head.discard()  # the teacher's, which stay
+        if self._recipe.are_centers_still:
+            self.head.stand_still()
             return
         self.head.step(
             lr=lr * optimizer.head_lr_ratio,
@@ -325,13 +346,18 @@ def memory_plan(recipe: RecognitionRecipe, backbone: nn.Module, head: Any) -> di
 
     What the backbone keeps of its activations is not in it: that depends on the device.
     """
-    weights = sum(p.numel() * p.element_size() for p in backbone.parameters())
-    trained = sum(p.numel() * p.element_size() for p in backbone.parameters() if p.requires_grad)
+    everything = [own_part(p) for p in backbone.parameters()]
+    weights = sum(p.numel() * p.element_size() for p in everything)
+    trained = sum(p.numel() * p.element_size() for p in everything if p.requires_grad)
     kept = 2 if recipe.optimizer.name == "adamw" else 1
     rows = -(-recipe.batch_size // recipe.accumulate // world_size())
+    of_head = head.memory_plan(rows)
+    if recipe.energy.weight:  # five numbers a pair of centers where logits have four
+        of_head["energy"] = 5 * of_head["logits"] // 4
     return {
         "backbone weights": weights,
+        **gathered_plan(backbone),
         "backbone gradients": trained,
         "optimizer state": kept * trained,
-        **{f"head: {name}": size for name, size in head.memory_plan(rows).items()},
+        **{f"head: {name}": size for name, size in of_head.items()},
     }

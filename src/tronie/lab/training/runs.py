@@ -20,7 +20,12 @@ from typing import Any
 
 from tronie.errors import BadInput
 from tronie.lab.training.checkpoint import StoredState, checkpoints, newest_checkpoint
-from tronie.lab.training.distillation import Teaching, all_centers, check_teacher
+from tronie.lab.training.distillation import (
+    Teaching,
+    all_centers,
+    check_teacher,
+    teaching_of_file,
+)
 from tronie.lab.training.distributed import Place
 from tronie.lab.training.loaders import Loader
 from tronie.lab.training.loop import CHECKPOINTS, Announce, Outcome, Pace, Progress
@@ -51,6 +56,7 @@ from tronie.lab.training.settings import check_entries, differences, override
 from tronie.lab.training.sources import Source, open_source
 from tronie.lab.training.together import first_alone
 from tronie.lab.training.validation import check_validation, validate
+from tronie.runtime.session import usable_cores
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,6 +74,8 @@ class Run:
     """Settings that differ from those it was begun with."""
     memory: Mapping[str, int]
     """Bytes in each process, by what they are for."""
+    assumed: tuple[str, ...]
+    """What a teacher's file does not state, one sentence each."""
     _task: Recognition
     _pace: Pace
     _place: Place
@@ -77,6 +85,9 @@ class Run:
         self, *, progress: Progress | None = None, announce: Announce | None = None
     ) -> Outcome:
         """To the end; see `tronie.lab.training.loop.run`."""
+        if announce is not None:
+            for words in self.assumed:
+                announce(f"assumed: {words}")
         return run_loop(
             self._task,
             self._pace,
@@ -107,6 +118,11 @@ def begin(
     """
     recipe = override(named.recipe, changes)
     check_entries(recipe)
+    if recipe.teacher.is_heard and not recipe.teacher.is_named:
+        raise BadInput(
+            f"{named.name} learns from a teacher and names none; set teacher.run to the folder of "
+            "a run, or teacher.model to an ONNX file"
+        )
     named = NamedRecipe(name=named.name, recipe=recipe)
     with ExitStack() as closing:
         source = open_source(data, recipe.data, closing=closing)
@@ -226,6 +242,7 @@ def _ready(
             augment=augmentation(recipe.data, seed=recipe.seed),
             skip_unreadable=recipe.data.unreadable == "skip",
             threads=recipe.data.threads,
+            together=recipe.data.together,
         )
     )
     judged = recipe.validation
@@ -233,11 +250,12 @@ def _ready(
     def judge(step: int, embed: EmbedCrops) -> Mapping[str, float]:
         return validate(judged, data, folder, step, embed)
 
+    teaching = _teaching(recipe, source, place)
     task = Recognition(
         recipe,
         loader,
         device=place.device,
-        teaching=_teaching(recipe, source, place) if recipe.teacher.run else None,
+        teaching=teaching,
         validate=judge if judged.bins or judged.pairs else None,
     )
     closing.callback(task.close)
@@ -252,6 +270,7 @@ def _ready(
         done=stored.step if stored else 0,
         changed=changed,
         memory=memory_plan(recipe, task.backbone, task.head),
+        assumed=teaching.assumed if teaching is not None else (),
         _task=task,
         _pace=_pace(recipe, steps=steps, images=len(source)),
         _place=place,
@@ -275,9 +294,14 @@ def _pace(recipe: RecognitionRecipe, *, steps: int, images: int) -> Pace:
     )
 
 
-def _teaching(recipe: RecognitionRecipe, source: Source, place: Place) -> Teaching:
-    """The teacher of a recipe, ready."""
+def _teaching(recipe: RecognitionRecipe, source: Source, place: Place) -> Teaching | None:
+    """The teacher of a recipe, ready; None where it has none."""
     asked = recipe.teacher
+    if not asked.is_named:
+        return None
+    if asked.model:
+        threads = max(1, usable_cores() // place.ranks)
+        return teaching_of_file(asked, student_size=recipe.embedding_size, threads=threads)
     folder = Path(asked.run)
     theirs, network = load_trained(folder)
     classes = read_classes(folder)

@@ -129,9 +129,9 @@ def evaluate_named_pairs(
             f"{pairs} and {threshold_pairs} share {len(shared)} pairs, the first of "
             f"{min(shared).first}; a threshold must not be chosen on what it is judged by"
         )
-    unit = _unit_rows([*judged, *chosen_on], photos, embed, flip=flip)
-    threshold = best_threshold(*_scored(chosen_on, unit))
-    scores, same = _scored(judged, unit)
+    unit = unit_rows([*judged, *chosen_on], photos, embed, flip=flip)
+    threshold = best_threshold(*pair_scores(chosen_on, unit))
+    scores, same = pair_scores(judged, unit)
     correct = int(((scores >= threshold) == same).sum())
     tar, notes = tar_values(scores, same)
     missing = {photo for pair in judged for photo in pair[:2]} - unit.keys()
@@ -158,10 +158,14 @@ def evaluate_named_pairs(
     )
 
 
-def _unit_rows(
+def unit_rows(
     pairs: Sequence[Pair], photos: Path, embed: EmbedCrops, *, flip: bool
 ) -> dict[Photo, NDArray[np.float32]]:
-    """The embedding of each crop that is there, at length 1."""
+    """The embedding of each crop of the pairs that is there, at length 1.
+
+    Raises:
+        As `evaluate_named_pairs`.
+    """
     found = _crops_below(photos)
     wanted = sorted({photo for pair in pairs for photo in pair[:2]} & found.keys())
     if not wanted:
@@ -200,9 +204,10 @@ def _crop(name: str) -> Pixels:
     return crop
 
 
-def _scored(
+def pair_scores(
     pairs: Sequence[Pair], unit: Mapping[Photo, NDArray[np.float32]]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Cosine of each pair, (P,), -1 where a crop is not there, and whether it is one person."""
     scores = [
         float(unit[pair.first].astype(np.float64) @ unit[pair.second].astype(np.float64))
         if pair.first in unit and pair.second in unit

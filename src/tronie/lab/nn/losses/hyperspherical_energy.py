@@ -63,8 +63,31 @@ def hyperspherical_energy(
     _check(centers, power, distance, space)
     unit = normalize(widened(centers), dim=1)
     places = torch.arange(len(unit), device=unit.device) if rows is None else rows
-    cosine = unit[places] @ unit.T
-    counts = places[:, None] != torch.arange(len(unit), device=unit.device)
+    same = places[:, None] == torch.arange(len(unit), device=unit.device)
+    total, pairs = energy_between(
+        unit[places], unit, same, power=power, distance=distance, space=space
+    )
+    return total / pairs
+
+
+def energy_between(
+    some: Tensor,
+    others: Tensor,
+    same: Tensor,
+    *,
+    power: Literal[0, 1, 2],
+    distance: Literal["euclidean", "angular"],
+    space: Literal["full", "half"],
+) -> tuple[Tensor, Tensor]:
+    """The sum of f over pairs, and how many they are: of which the energy is the quotient.
+
+    Args:
+        some: (R, D) at length 1.
+        others: (C, D) at length 1, perhaps a part of all; the sums of the parts add up.
+        same: (R, C) bool: pairs that do not repel each other, as a center and itself.
+    """
+    cosine = some @ others.T
+    counts = ~same
     if space == "half":
         opposite = torch.where(counts, -cosine, -1)
         cosine = torch.cat([cosine, opposite], dim=1)
@@ -72,7 +95,7 @@ def hyperspherical_energy(
     rho = _chord(cosine) if distance == "euclidean" else _arc(cosine)
     rho = torch.where(counts, rho, 1).clamp(min=LEAST_DISTANCE)
     energy = -torch.log(rho) if power == 0 else rho**-power
-    return torch.where(counts, energy, 0).sum() / counts.sum()
+    return torch.where(counts, energy, 0).sum(), counts.sum()
 
 
 def _chord(cosine: Tensor) -> Tensor:

@@ -1,6 +1,11 @@
 """What the pages and examples say is run; what is not run says why (see pages.py).
 
-`make docs` runs this file with the network marker too.
+`make docs` runs this file with the network marker too. A page that says
+
+    <!-- needs: torch -->
+
+is skipped by name where torch is not installed. A copy of src that a page makes in its own folder
+comes first, so that a page may show what is added to the package.
 """
 
 from __future__ import annotations
@@ -8,6 +13,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -26,6 +32,7 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if page.is_file()]
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 SOURCE = REPOSITORY / "src"
+NEEDS_TORCH = re.compile(r"^<!--\s*needs:\s*torch\s*-->$", re.MULTILINE)
 MODULES = [f for f in sorted(SOURCE.rglob("*.py")) if ">>> " in f.read_text(encoding="utf-8")]
 
 
@@ -33,9 +40,22 @@ def named(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
+def needs_torch(page: Path) -> bool:
+    return NEEDS_TORCH.search(page.read_text(encoding="utf-8")) is not None
+
+
+def marks(page: Path) -> list[pytest.MarkDecorator]:
+    network = [pytest.mark.network] if pages.needs_network(page) else []
+    return [pytest.mark.slow, *network, *([pytest.mark.lab] if needs_torch(page) else [])]
+
+
 def runnable() -> list[object]:
-    marks = {True: [pytest.mark.slow, pytest.mark.network], False: [pytest.mark.slow]}
-    return [pytest.param(p, id=named(p), marks=marks[pages.needs_network(p)]) for p in PAGES]
+    return [pytest.param(page, id=named(page), marks=marks(page)) for page in PAGES]
+
+
+def skip_without_torch(page: Path) -> None:
+    if needs_torch(page) and importlib.util.find_spec("torch") is None:
+        pytest.skip(f"{page.name} needs torch, which is not installed")
 
 
 def not_run() -> list[object]:
@@ -48,10 +68,15 @@ def not_run() -> list[object]:
 
 
 def bash(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `commands` as a reader would, `tronie` and `python` being those of this tree."""
+    """Run `commands` as a reader would, tronie, python and torchrun being those of this tree."""
     bin_folder = folder / ".bin"
     bin_folder.mkdir(exist_ok=True)
-    for name, words in (("tronie", "-m tronie.cli.main"), ("python", "")):
+    programs = {
+        "tronie": "-m tronie.cli.main",
+        "python": "",
+        "torchrun": "-m torch.distributed.run",
+    }
+    for name, words in programs.items():
         program = bin_folder / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         program.chmod(0o755)
@@ -60,6 +85,7 @@ def bash(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         env={
             **environment(),
+            "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{environment()['PYTHONPATH']}",
             "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
             "TRONIE_REPOSITORY": str(REPOSITORY),
         },
@@ -85,6 +111,7 @@ def run_page(page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", runnable())
 def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    skip_without_torch(page)
     monkeypatch.chdir(tmp_path)
     run_page(page, tmp_path)
 
@@ -157,6 +184,26 @@ def test_the_blocks_of_a_page_share_a_folder_and_their_names(tmp_path, monkeypat
     run_page(page, tmp_path)
 
 
+def test_a_page_that_needs_torch_is_skipped_by_name_where_it_is_not(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text("Training needs: torch\n")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    skip_without_torch(page)
+    page.write_text("<!-- needs: torch -->\n")
+    assert pytest.mark.lab in marks(page)
+    with pytest.raises(pytest.skip.Exception, match=r"page.md needs torch, which is not installed"):
+        skip_without_torch(page)
+
+
+def test_a_page_may_show_what_is_added_to_a_copy_of_the_source(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```bash\nmkdir -p src/tronie\necho 'print(\"a copy\")' > src/tronie/__init__.py\n```\n"
+        "```bash\npython -c 'import tronie' | grep 'a copy'\n```\n"
+    )
+    run_page(page, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -177,6 +224,7 @@ EXAMPLE_WORDS = {
     "01_detect_and_align": "people/person_0/*.png --detector finds.onnx",
     "02_embed_and_compare": f"people/person_*/*.png {TOY_MODELS}",
     "03_enroll_and_identify": f"people new.png {TOY_MODELS} --threshold 0.2",
+    "04_draw_people": "faces",
 }
 
 

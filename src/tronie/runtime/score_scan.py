@@ -47,11 +47,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from tronie.errors import EngineUnavailable
+from tronie.runtime.engine import onnxruntime
 from tronie.runtime.session import usable_cores
 
 Rows = NDArray[np.float32]

@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from tronie.errors import BadArray, BadModel, EngineUnavailable
 from tronie.runtime import graph
 from tronie.runtime.bounds import refuse_unbounded
 from tronie.runtime.dequantization import dequantize, is_quantized
+from tronie.runtime.engine import onnxruntime
 
 ENGINES = ("onnxruntime", "openvino")
 PRECISIONS = ("float32", "stored", "bfloat16")

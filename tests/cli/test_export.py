@@ -54,3 +54,26 @@ def test_another_ending_is_refused(cli_here, run, tmp_path):
     told = cli_here("export", run, "--out", tmp_path / "model.pt")
     assert told.code == 2
     assert "ends in .onnx" in told.err
+
+
+def test_a_file_beside_it_that_is_no_contract_is_not_replaced(cli_here, run, tmp_path):
+    other = tmp_path / "pyproject.toml"
+    other.write_text("[project]\n")
+    told = cli_here("export", run, "--out", tmp_path / "pyproject.onnx")
+    assert told.code == 2
+    assert "pyproject.toml, which is there and is no contract; name another model" in told.err
+    assert other.read_text() == "[project]\n"
+    assert not (tmp_path / "pyproject.onnx").exists()
+
+
+def test_a_model_is_exported_again_over_itself(cli_here, run, tmp_path):
+    for _ in range(2):
+        assert cli_here("export", run, "--out", tmp_path / "model.onnx").code == 0
+
+
+def test_a_contract_that_cannot_be_written_is_told_before_the_work(cli_here, run, tmp_path):
+    (tmp_path / "model.toml").mkdir()
+    told = cli_here("export", run, "--out", tmp_path / "model.onnx")
+    assert told.code == 2
+    assert "--out: its contract" in told.err
+    assert "model.toml is a folder; name a file" in told.err

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 import sys
 
+import onnx
 import pytest
 
 from toys import toy_detector, toy_embedder
@@ -97,6 +99,74 @@ def test_a_missing_file_is_refused(tmp_path, cli_here):
     ran = cli_here("measure", tmp_path / "none.onnx")
     assert ran.code == 2
     assert "no model file at" in ran.err
+
+
+def hostile(path, toy, change):
+    model = onnx.load(toy)
+    change(model)
+    onnx.save(model, path)
+    return path
+
+
+def set_axis(n, value):
+    def change(model):
+        model.graph.input[0].type.tensor_type.shape.dim[n].dim_value = value
+
+    return change
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_a_side_below_zero_in_a_file_is_a_free_one(axis, tmp_path, cli_here):
+    free = hostile(tmp_path / "free.onnx", toy_detector(tmp_path / "t.onnx"), set_axis(axis, -8))
+    ran = cli_here("measure", free, "--size", 64, "--threads", 1, "--batch", 1, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json_lines()[0]["picture"] == {"height": 64, "width": 64}
+
+
+@pytest.mark.parametrize("channels", [10**6, 2**31, 2**62])
+def test_a_picture_without_measure_is_refused_before_it_is_made(channels, tmp_path, cli_here):
+    free = toy_detector(tmp_path / "toy.onnx")
+    large = hostile(tmp_path / "large.onnx", free, set_axis(1, channels))
+    ran = cli_here("measure", large, "--threads", 1, "--batch", 2)
+    assert ran.code == 2
+    numbers = 2 * channels * 112 * 112
+    assert f"large on 2 pictures takes {numbers} numbers at once; at most 268435456" in ran.err
+
+
+def test_more_pictures_than_there_is_room_for_are_refused(tmp_path, cli_here):
+    ran = cli_here("measure", toy_detector(tmp_path / "a.onnx"), "--size", 8192, "--batch", 4096)
+    assert ran.code == 2
+    assert "a on 4096 pictures takes 824633720832 numbers at once; at most 268435456" in ran.err
+
+
+def test_weights_that_are_declared_as_inputs_are_no_pictures(toy, tmp_path, cli_here):
+    """The form of ONNX before its third version, here with a weight before the picture."""
+
+    def declare(model):
+        stored = model.graph.initializer[0]
+        told = onnx.helper.make_tensor_value_info(stored.name, stored.data_type, stored.dims)
+        model.graph.input.insert(0, told)
+
+    ran = cli_here(
+        "measure", hostile(tmp_path / "old.onnx", toy, declare), "--count-only", "--json"
+    )
+    assert ran.json_lines()[0]["picture"] == {"height": 112, "width": 112}
+
+
+def test_no_damaged_byte_gives_anything_but_a_sentence(toy, tmp_path, cli_here):
+    """Bytes of the file altered, a few at a time, or its end cut off."""
+    whole, drawn = toy.read_bytes(), random.Random(0)
+    structure = [n for n in range(len(whole)) if n < 300 or n > len(whole) - 300]
+    for n in range(60):
+        damaged = bytearray(whole)
+        for _ in range(drawn.randint(1, 4)):
+            damaged[drawn.choice(structure)] = drawn.randrange(256)
+        if n % 5 == 0:
+            del damaged[drawn.randrange(len(damaged)) :]
+        (tmp_path / "x.onnx").write_bytes(damaged)
+        ran = cli_here("measure", tmp_path / "x.onnx", "--threads", 1, "--batch", 1, "--json")
+        assert ran.code in (0, 2), ran.err
+        assert len(ran.err.splitlines()) <= 1
 
 
 @lab

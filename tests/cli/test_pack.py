@@ -175,6 +175,13 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path, cli_here):
     assert "a.png is no archive; give a folder of pictures, or a train.rec" in ran.err
 
 
+def test_shards_are_not_packed_again(people, tmp_path, cli_here):
+    assert cli_here("pack", people, "--out", tmp_path / "shards").code == 0
+    ran = cli_here("pack", tmp_path / "shards", "--out", tmp_path / "again")
+    assert ran.code == 2
+    assert "shards holds shards already; train from them, or give their pictures" in ran.err
+
+
 @pytest.mark.data
 @pytest.mark.network
 def test_crops_of_real_people_come_from_the_zip_of_lfw(test_data, tmp_path, cli_here, monkeypatch):

@@ -1,8 +1,14 @@
-"""Every entry of lab/nn/backbones keeps the same promises; its numbers are the published ones."""
+"""Every entry of lab/nn/backbones keeps the same promises; its numbers are the published ones.
+
+Counts and shapes are told without weights (torch's meta device), of every variant. What needs
+weights is seen on real ones, but for the variants of `STANDS_FOR`: these repeat the parts of a
+smaller one, which a test holds them to, and are exported with weights that cost nothing to draw.
+"""
 
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +25,7 @@ from tronie.lab.nn.backbone import (  # noqa: E402
 from tronie.lab.nn.backbones.iresnet import IResNet, Layout  # noqa: E402
 from tronie.lab.nn.cost import checkpoint_bytes, count_flops, layer_costs, parameters  # noqa: E402
 from tronie.lab.training.export import export_backbone, onnx_bytes, settle_norms  # noqa: E402
-from tronie.runtime.flops import graph_cost  # noqa: E402
+from tronie.runtime.flops import GraphCost, graph_cost  # noqa: E402
 from tronie.runtime.graph import parse_graph  # noqa: E402
 
 pytestmark = pytest.mark.lab
@@ -28,15 +34,28 @@ torch.set_num_threads(1)
 MIB = 2**20
 KEYS = catalog.entries(CATALOGUE)
 NAMES = names()
+STANDS_FOR = {
+    "iresnet-34": "iresnet-18",
+    "iresnet-50": "iresnet-18",
+    "iresnet-100": "iresnet-18",
+    "iresnet-124-7x7": "iresnet-18",
+    "iresnet-200": "iresnet-18",
+    "mobilefacenet-mbf-large": "mobilefacenet-mbf",
+    "vit-s": "vit-t",
+    "vit-b": "vit-t",
+    "vit-l": "vit-t",
+}
+"""Which smaller variant is run in the place of one that differs in depth and width alone."""
 TRAINS_FAST, EXPORTS_FAST = 4e8, 3e8
 """Multiply-adds up to which a test on real weights belongs to the light suite."""
 
 
 def by_cost(limit):
-    """Every name, slow where its network costs more."""
+    """Every name that is run for itself, slow where its network costs more."""
     return [
         pytest.param(name, marks=[] if variant_of(name).macs <= limit else pytest.mark.slow)
         for name in NAMES
+        if name not in STANDS_FOR
     ]
 
 
@@ -47,10 +66,22 @@ def meta(name):
         return build_backbone(name)
 
 
-def settled(name):
+@pytest.fixture(scope="module", params=by_cost(EXPORTS_FAST))
+def settled(request):
+    """A name, and its network with weights as after training; no test changes it."""
     torch.manual_seed(0)
-    network = build_backbone(name)
+    network = build_backbone(request.param)
     settle_norms(network)
+    return request.param, network
+
+
+def filled(name):
+    """The network with weights that are drawn from nothing, no two tensors alike."""
+    with torch.device("meta"):
+        network = build_backbone(name).eval()
+    network.to_empty(device="cpu")
+    for n, tensor in enumerate(network.state_dict().values()):
+        tensor.fill_(1 + n / 4096 if tensor.is_floating_point() else 0)
     return network
 
 
@@ -185,6 +216,33 @@ def test_the_networks_of_the_light_track_keep_its_limits():
     assert variant_of("iresnet-124").flops_lfr < 30e9
 
 
+def parts(network):
+    """The kinds of layers and units a network is made of, with what of them is not width."""
+
+    def kind(module):
+        window = [str(getattr(module, of, "")) for of in ("kernel_size", "stride", "padding")]
+        return (type(module).__name__, getattr(module, "groups", 1) > 1, *window)
+
+    return {kind(module) for module in network.modules()}
+
+
+@pytest.mark.parametrize("name", STANDS_FOR)
+def test_a_variant_that_another_stands_for_is_made_of_the_same_parts(name):
+    small = STANDS_FOR[name]
+    assert variant_of(small).macs < variant_of(name).macs
+    assert parts(meta(name)) == parts(meta(small))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STANDS_FOR)
+def test_a_gradient_reaches_every_parameter_that_is_free_however_many_there_are(name):
+    with torch.device("meta"):
+        network = build_backbone(name).train()
+        network(torch.empty(4, 3, 112, 112)).square().sum().backward()
+    free = [(label, p) for label, p in network.named_parameters() if p.requires_grad]
+    assert [label for label, p in free if p.grad is None] == []
+
+
 @pytest.mark.parametrize("name", by_cost(TRAINS_FAST))
 def test_every_parameter_that_is_free_gets_a_gradient(name):
     torch.manual_seed(0)
@@ -196,9 +254,9 @@ def test_every_parameter_that_is_free_gets_a_gradient(name):
     assert held <= {"embedding_norm.weight"}
 
 
-@pytest.mark.parametrize("name", by_cost(EXPORTS_FAST))
-def test_in_evaluation_a_picture_has_one_embedding_whatever_lies_beside_it(name):
-    network = settled(name)
+def test_in_evaluation_a_picture_has_one_embedding_whatever_lies_beside_it(settled):
+    _, network = settled
+    torch.manual_seed(1)
     pictures = torch.rand(3, 3, 112, 112) * 2 - 1
     with torch.no_grad():
         first, again, alone = network(pictures), network(pictures), network(pictures[1:2])
@@ -207,23 +265,30 @@ def test_in_evaluation_a_picture_has_one_embedding_whatever_lies_beside_it(name)
     torch.testing.assert_close(first[1:2], alone, rtol=0, atol=1e-4 * largest)
 
 
-@pytest.mark.parametrize("name", by_cost(EXPORTS_FAST))
-def test_the_exported_file_agrees_and_is_as_large_as_declared(name, tmp_path):
-    declared = variant_of(name)
+def test_the_exported_file_agrees_and_is_as_large_as_declared(settled, tmp_path):
+    name, network = settled
     path = tmp_path / f"{name}.onnx"
-    size = declared.embedding_size
-    proof = export_backbone(settled(name), path, embedding_size=size, threads=1)
+    size = variant_of(name).embedding_size
+    proof = export_backbone(network, path, embedding_size=size, threads=1)
     assert proof.max_difference <= 1e-4 * max(1.0, proof.largest)
     assert proof.max_difference_embedder <= 1e-4 * max(1.0, proof.largest)
-    assert proof.size_bytes == pytest.approx(declared.size_bytes, rel=1e-3)
-    cost = graph_cost(path)
-    assert cost.macs == declared.macs
-    assert cost.flops_lfr == pytest.approx(declared.flops_lfr, rel=0.01)
-    path.unlink()  # the largest has a gigabyte, and pytest keeps what tests leave
+    expect_as_declared(name, graph_cost(path))
+    path.unlink()  # pytest keeps what tests leave
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPORTED_MIB)
-def test_exported_weights_are_the_published_ones_to_the_last_digit(name):
-    model = parse_graph(onnx_bytes(settled(name)), name=name)
-    assert prints_as(4 * graph_cost(model).parameters / MIB, EXPORTED_MIB[name])
+@pytest.mark.parametrize("name", STANDS_FOR)
+def test_the_file_of_a_variant_that_another_stands_for_is_as_large_as_declared(name):
+    data = onnx_bytes(filled(name))
+    cost = graph_cost(parse_graph(data, name=name))
+    expect_as_declared(name, replace(cost, size_bytes=len(data)))
+
+
+def expect_as_declared(name, cost: GraphCost):
+    """The file has the size and the sums that are declared, and the weights that are published."""
+    declared = variant_of(name)
+    assert cost.size_bytes == pytest.approx(declared.size_bytes, rel=1e-3)
+    assert cost.macs == declared.macs
+    assert cost.flops_lfr == pytest.approx(declared.flops_lfr, rel=0.01)
+    if name in EXPORTED_MIB:
+        assert prints_as(4 * cost.parameters / MIB, EXPORTED_MIB[name])

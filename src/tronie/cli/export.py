@@ -11,6 +11,7 @@ from tronie.cli import options
 from tronie.cli.files import writable_file
 from tronie.cli.needs_torch import torch_needed
 from tronie.cli.terminal import print_json, tell
+from tronie.errors import BadInput
 
 
 def export(
@@ -28,6 +29,7 @@ def export(
     differences are printed. Where they are too large nothing is written.
     """
     writable_file(out, option="--out")
+    _expect_room_for_contract(out)
     with torch_needed("tronie export"):
         from tronie.lab.training.export import export_backbone
         from tronie.lab.training.runs import load_trained
@@ -45,3 +47,14 @@ def export(
         f"as tronie embeds by {proof.max_difference_embedder:.2g}, of numbers up to "
         f"{proof.largest:.2g}"
     )
+
+
+def _expect_room_for_contract(out: Path) -> None:
+    """See that the file beside the model may be written: it is not there, or of a model before."""
+    beside = out.with_suffix(".toml")
+    writable_file(beside, option="--out: its contract")
+    if beside.is_file() and b"[contract]" not in beside.read_bytes():
+        raise BadInput(
+            f"--out {out} puts its contract into {beside}, which is there and is no contract; name "
+            "another model, or move it away"
+        )

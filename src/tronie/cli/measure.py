@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from tronie import catalog
 from tronie.cli import options
 from tronie.cli.needs_torch import torch_needed
 from tronie.cli.terminal import print_json, print_table, say, tell
+from tronie.errors import BadInput
 from tronie.runtime import zoo
+from tronie.runtime.bounds import MAX_ELEMENTS
 from tronie.runtime.entries import entry_names
 from tronie.runtime.flops import GraphCost, OperatorCost, graph_cost
 from tronie.runtime.graph import load_graph, parse_graph
@@ -112,11 +115,13 @@ def _file(model: str, *, side: int | None) -> Measured:
     size = (side, side) if side else stated
     graph = load_graph(found.path)
     cost = graph_cost(graph, size=size, name=found.name)
-    written = graph.graph.input[0].type.tensor_type.shape.dim
+    stored = {tensor.name for tensor in graph.graph.initializer}
+    picture = next(value for value in graph.graph.input if value.name not in stored)
+    height, width = (axis.dim_value for axis in picture.type.tensor_type.shape.dim[2:4])
     return Measured(
         name=found.name,
         cost=replace(cost, size_bytes=found.path.stat().st_size),
-        size=(written[2].dim_value or size[0], written[3].dim_value or size[1]),
+        size=(height if height > 0 else size[0], width if width > 0 else size[1]),
         open=lambda run: session_of(graph, run, name=found.name),
     )
 
@@ -159,8 +164,15 @@ def _backbone(name: str, *, count_only: bool) -> Measured:
 def _times(measured: Measured, batch: list[int] | None, run: EngineOptions) -> list[Latency]:
     assert measured.open is not None
     session = measured.open(run)
-    fixed = (session.batch,) if session.batch else BATCHES
-    return [latency(session, batch=n, size=measured.size) for n in batch or fixed]
+    batches = batch or ((session.batch,) if session.batch else BATCHES)
+    one = (session.input.shape[1] or 3) * math.prod(measured.size)
+    if max(batches) * one > MAX_ELEMENTS:
+        raise BadInput(
+            f"{measured.name} on {max(batches)} pictures takes {max(batches) * one} numbers at "
+            f"once; at most {MAX_ELEMENTS} are timed. Ask for a smaller --batch or --size, or for "
+            "--count-only"
+        )
+    return [latency(session, batch=n, size=measured.size) for n in batches]
 
 
 def _told(measured: Measured, times: list[Latency]) -> Mapping[str, object]:

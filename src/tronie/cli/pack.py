@@ -18,7 +18,7 @@ from tronie.data.pack import Encoded, Packed, write_shards
 from tronie.data.readers.image_folder import identities
 from tronie.data.readers.lfw import LfwPhotos, read_people
 from tronie.data.readers.recordio import RecordArchive
-from tronie.data.readers.shards import Shards
+from tronie.data.readers.shards import ABOUT, Shards
 from tronie.errors import BadFile, BadImage, BadInput, NoFace, NotFound, TronieError
 from tronie.images.io import encode_image
 from tronie.runtime.pipeline import FaceAnalyzer
@@ -145,6 +145,8 @@ def _opened(data: Path, people: Path | None) -> Iterator[Source]:
 def _of_folder(folder: Path) -> Source:
     if folder.is_file():
         raise BadInput(f"{folder} is no archive; give a folder of pictures, or a train.rec")
+    if (folder / ABOUT).is_file():
+        raise BadInput(f"{folder} holds shards already; train from them, or give their pictures")
     try:
         named = identities([folder])
     except NotFound as fault:

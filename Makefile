@@ -3,14 +3,17 @@
 PYTHON := .venv/bin/python
 SOURCES := pyproject.toml constraints.txt .ci/venv
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test packages check docs bench clean
 .NOTPARALLEL:
 
 demo: .venv/.users ## enroll and identify real people; writes demo/report.html
 	$(PYTHON) -m tronie.cli.main demo
 
-test: .venv/.developers ## every test that this machine can run
+test: .venv/.developers packages ## every test that this machine can run
 	$(PYTHON) -m pytest -m "slow or not slow"
+
+packages: ## Debian packages that some tests need, where they can be installed
+	sh .ci/packages
 
 check: .venv/.developers ## layout, lint, types and import contracts
 	$(PYTHON) -m ruff format --check .
@@ -32,5 +35,5 @@ clean: ## forget the environment and what the tools left behind
 	touch $@
 
 .venv/.developers: $(SOURCES)
-	sh .ci/venv '.[dev,openvino,heic,train,scale]'
+	sh .ci/venv '.[dev,openvino,heic,train,scale,serve,postgres]'
 	touch $@ .venv/.users

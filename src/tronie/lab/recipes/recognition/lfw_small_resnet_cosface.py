@@ -3,7 +3,8 @@
 Command   tronie train recognition/lfw_small_resnet_cosface --data DIR --out RUN
 Cost      not measured yet (two CPU cores)
 Expect    not measured yet
-Source    Wang et al. 2018, arXiv:1801.09414, with its margin; all else as in lfw_small_resnet_arcface
+Source    Wang et al. 2018, arXiv:1801.09414, with its margin; all else as in
+          lfw_small_resnet_arcface
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
     python benchmarks/readme_table.py --write    put it between the marks in README.md
 
 Nothing is typed by hand: `accuracy/*.json` are Reports as `tronie evaluate --report` writes
-them, `speed/*.csv` are rows that the benchmarks appended; the newest rows of one run count.
+them, `speed/*.csv` are rows that the benchmarks appended, `training/*.json` what training runs
+gave; the newest rows of one run count.
 A test holds the README to what this prints.
 """
 
@@ -31,6 +32,17 @@ ALL_PAIRS = {
     "lfw-all-sface.json": "YuNet + SFace, the default",
     "lfw-all-w600k-float32.json": "SCRFD-2.5G + w600k MobileFaceNet, float32",
 }
+MARGINS = {
+    "normface": "NormFace (no margin)",
+    "arcface": "ArcFace, m 0.3",
+    "cosface": "CosFace, m 0.35",
+    "arcface_pfc01": "ArcFace, Partial FC at 0.1",
+}
+HEADS = {
+    "full": "full softmax",
+    "dense": "a tenth sampled, dense state",
+    "ours": "a tenth sampled, tronie's Partial FC",
+}
 SIDES = {
     "product": "float32 product alone, numpy",
     "engine": "float32 product alone, onnxruntime",
@@ -42,7 +54,16 @@ SIDES = {
 
 def block() -> str:
     """The tables, in Markdown."""
-    parts = (_accuracy(), _all_pairs(), _speed(), _alignment(), _pairs_per_second(), _mr_all())
+    parts = (
+        _accuracy(),
+        _all_pairs(),
+        _speed(),
+        _alignment(),
+        _pairs_per_second(),
+        _mr_all(),
+        _margins(),
+        _partial_fc(),
+    )
     return "\n".join([BEGIN, "", *(line for part in parts for line in (*part, "")), END])
 
 
@@ -142,6 +163,61 @@ def _mr_all() -> list[str]:
         f" pairs/s, peak memory {int(row['peak_mib']):,} MiB (`benchmarks/speed/pairs_mr_all.py`,"
         f" {row['date'][:10]}, {row['commit'][:8]})."
     ]
+
+
+def _margins() -> list[str]:
+    path = HERE / "training" / "lfw_margins.json"
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    made, minutes = told["provenance"], [m for r in told["accuracy"].values() for m in r["minutes"]]
+    lines = [
+        f"Trained here on LFW's people (peopleDevTrain, a small ResNet, one CPU core,"
+        f" {min(minutes):.0f} to {max(minutes):.0f} minutes a run beside other work), right of"
+        f" {told['pairs']:,} pairs of other people (pairsDevTest), seeds"
+        f" {', '.join(map(str, told['seeds']))} (`benchmarks/training/lfw_margins.py`,"
+        f" {made['date'][:10]}, {made['commit'][:8]}):",
+        "",
+        "| | mean | each seed | difference, 95 % |",
+        "|---|---:|---:|---:|",
+    ]
+    for key, words in MARGINS.items():
+        row = told["accuracy"][key]
+        seeds = ", ".join(f"{100 * value:.1f}" for value in row["of_seeds"])
+        against = next((name for name in told["differences"] if name.startswith(f"{key} - ")), None)
+        cell = ""
+        if against is not None:
+            one = told["differences"][against]
+            low, high = (100 * edge for edge in one["interval"])
+            other = MARGINS[against.partition(" - ")[2]].split(" ")[0].rstrip(",")
+            cell = f"{100 * one['mean']:+.1f} ({low:+.1f} to {high:+.1f}) to {other}"
+        lines.append(f"| {words} | {100 * row['mean']:.1f} % | {seeds} | {cell} |")
+    return lines
+
+
+def _partial_fc() -> list[str]:
+    rows = list(csv.DictReader((HERE / "speed" / "partial_fc.csv").open(encoding="utf-8")))
+    last = rows[-1]
+    lines = [
+        f"One training step of the class centers, {last['threads']} threads, {last['cpu']}, batch"
+        f" {last['batch']}, {last['dimension']} numbers (`benchmarks/speed/partial_fc.py`,"
+        f" {last['date'][:10]}, {last['commit'][:8]}):",
+        "",
+        "| classes | | ratio | s a step | lowest to highest | peak MiB |",
+        "|---:|---|---:|---:|---:|---:|",
+    ]
+    newest = {(int(row["classes"]), row["side"]): row for row in rows}
+    for classes in sorted({number for number, _ in newest}):
+        dense = newest.get((classes, "dense"))
+        for side, words in HEADS.items():
+            row = newest.get((classes, side))
+            if row is None:
+                continue
+            ratio = float(dense["seconds"]) / float(row["seconds"]) if dense else float("nan")
+            lines.append(
+                f"| {classes:,} | {words} | {ratio:.2f} | {float(row['seconds']):.3f} |"
+                f" {float(row['seconds_low']):.3f} to {float(row['seconds_high']):.3f} |"
+                f" {int(row['peak_mib']):,} |"
+            )
+    return lines
 
 
 def _speed() -> list[str]:

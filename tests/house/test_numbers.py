@@ -15,6 +15,7 @@ from working_tree import REPOSITORY
 
 CARDS = sorted((REPOSITORY / "src").rglob("*.calibration.json"))
 SPEEDS = sorted((REPOSITORY / "benchmarks" / "speed").glob("*.csv"))
+TRAINED = sorted((REPOSITORY / "benchmarks" / "training").glob("*.json"))
 REPORTS = sorted((REPOSITORY / "benchmarks" / "accuracy").glob("*.json"))
 
 
@@ -57,3 +58,11 @@ def test_an_accuracy_in_the_zoo_is_that_of_its_report(entry):
         name = next((n for n in ("easy", "medium", "hard") if n in row["protocol"]), "accuracy")
         assert row["value"] == pytest.approx(report.values[name].value, abs=5e-7)
         assert entry.sha256 in report.provenance.inputs.values()
+
+
+@pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.name)
+def test_what_was_trained_was_trained_on_a_commit_without_changes(path):
+    made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
+    assert made["commit"]
+    assert made["dirty"] is False
+    assert not any("/" in value for value in made["inputs"].values())

@@ -7,8 +7,8 @@ are trained on, who have two photographs or more; the threshold is chosen on the
 pairsDevTrain.txt, and the accuracy is that on pairsDevTest.txt, of other people.
 
 Command   tronie train recognition/lfw_small_resnet_arcface --data DIR --out RUN
-Cost      not measured yet (two CPU cores)
-Expect    not measured yet
+Cost      6 minutes on one CPU core (AMD EPYC, Zen 5), 200 images/s
+Expect    86.7 % of the pairs of pairsDevTest.txt (86.3, 86.4 and 87.4 with seeds 1, 2, 3)
 Source    Huang et al. 2007 (LFW, View 1); Deng et al. 2019, arXiv:1801.07698. The
           network and the scale of 32 are ours: with few classes 64 is steeper than it need be.
 """

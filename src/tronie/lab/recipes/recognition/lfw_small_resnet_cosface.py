@@ -1,8 +1,8 @@
 """The same as lfw_small_resnet_arcface with CosFace: one margin beside another.
 
 Command   tronie train recognition/lfw_small_resnet_cosface --data DIR --out RUN
-Cost      not measured yet (two CPU cores)
-Expect    not measured yet
+Cost      6 minutes on one CPU core (AMD EPYC, Zen 5), 200 images/s
+Expect    86.4 % of the pairs of pairsDevTest.txt (85.5, 85.9 and 87.8 with seeds 1, 2, 3)
 Source    Wang et al. 2018, arXiv:1801.09414, with its margin; all else as in
           lfw_small_resnet_arcface
 """

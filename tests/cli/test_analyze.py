@@ -295,6 +295,63 @@ def test_photographs_of_one_name_give_crops_of_two_names(cli_here, toy, tmp_path
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["face-2_0.png", "face_0.png"]
 
 
+@pytest.fixture
+def people(tmp_path, toy):
+    """Two people with two photographs each, one loose, and one without a face."""
+    for name, person in (("Ada", 0), ("Bo", 1)):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        for shot in range(2):
+            shutil.copy(
+                toy.photo(person, shot), tmp_path / "people" / name / f"{name}_000{shot}.png"
+            )
+    shutil.copy(toy.photo(2), tmp_path / "people" / "loose.png")
+    return tmp_path / "people"
+
+
+def written(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.png"))
+
+
+@pytest.mark.parametrize("policy", ["center", "largest"])
+def test_one_face_a_photograph_stays_in_the_folder_of_its_person(
+    cli_here, people, toy, tmp_path, policy
+):
+    words = ["--out", tmp_path / "out", "--detector", toy.detector, "--policy", policy]
+    assert cli_here("align", people, *words).code == 0
+    named = [f"{name}/{name}_000{shot}.png" for name in ("Ada", "Bo") for shot in range(2)]
+    assert written(tmp_path / "out") == [*named, "loose_0.png"]
+    (tmp_path / "out" / "loose_0.png").unlink()
+    packed = cli_here("pack", tmp_path / "out", "--out", tmp_path / "shards")
+    assert "4 images of 2 people" in packed.out
+
+
+def test_all_faces_of_photographs_lie_side_by_side(cli_here, people, toy, tmp_path):
+    words = ["--out", tmp_path / "out", "--detector", toy.detector]
+    assert cli_here("align", people, *words).code == 0
+    names = ["Ada_0000_0.png", "Ada_0001_0.png", "Bo_0000_0.png", "Bo_0001_0.png", "loose_0.png"]
+    assert written(tmp_path / "out") == names
+
+
+def test_several_folders_give_their_names(cli_here, people, toy, tmp_path):
+    """As a shell makes them of people/*."""
+    words = ["--out", tmp_path / "out", "--detector", toy.detector, "--policy", "center"]
+    assert cli_here("align", people / "Ada", f"{people}/Bo/", *words).code == 0
+    named = [f"{name}/{name}_000{shot}.png" for name in ("Ada", "Bo") for shot in range(2)]
+    assert written(tmp_path / "out") == named
+    alone = ["--out", tmp_path / "alone", "--detector", toy.detector, "--policy", "center"]
+    assert cli_here("align", people / "Ada", *alone).code == 0
+    assert written(tmp_path / "alone") == ["Ada_0000_0.png", "Ada_0001_0.png"]
+
+
+def test_crops_are_not_written_over_the_photographs_in_their_folders(cli_here, people, toy):
+    before = (people / "Ada" / "Ada_0000.png").read_bytes()
+    words = ["--out", people, "--detector", toy.detector, "--policy", "center"]
+    ran = cli_here("align", people, *words)
+    assert ran.code == 2
+    assert "Ada_0000.png is one of the photographs, and is not written over" in ran.err
+    assert (people / "Ada" / "Ada_0000.png").read_bytes() == before
+
+
 def test_align_never_writes_over_a_photograph(cli_here, album, toy):
     shutil.copy(album / "1.png", album / "0_0.png")
     before = (album / "0_0.png").read_bytes()

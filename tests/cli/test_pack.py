@@ -192,3 +192,10 @@ def test_crops_of_real_people_come_from_the_zip_of_lfw(test_data, tmp_path, cli_
     (told,) = cli_here(*words, "--json").json_lines()
     assert told["images"] == 8
     assert told["sizes"] == [{"width": 112, "height": 112, "images": 8}]
+
+
+def test_pictures_of_one_person_alone_are_told(people, tmp_path, cli_here):
+    ran = cli_here("pack", people / "person_1", "--out", tmp_path / "shards")
+    assert ran.code == 0
+    assert "all pictures are one person's, and training needs two or more; put those" in ran.err
+    assert "one person's" not in cli_here("pack", people, "--out", tmp_path / "all").err

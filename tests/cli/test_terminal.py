@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -222,3 +223,15 @@ def test_a_sentence_is_broken_between_words_on_a_terminal_and_nowhere_else(monke
 def test_a_noun_stands_with_its_number():
     assert terminal.number_of(1, "person", "people") == "1 person"
     assert [terminal.number_of(n, "person", "people") for n in (0, 2)] == ["0 people", "2 people"]
+
+
+def test_a_reader_of_a_table_that_goes_away_is_told_as_by_print(monkeypatch):
+    """Rich itself would end the program with exit code 1; the verbs answer 141."""
+
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    with pytest.raises(BrokenPipeError, match="nobody reads on"):
+        terminal.print_table(["name"], [["Ada"]])

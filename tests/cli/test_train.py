@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -83,7 +84,8 @@ def test_a_run_goes_on_with_more_epochs(cli_here, run):
 def test_a_run_that_is_done_says_so(cli_here, run):
     told = cli_here("train", "--resume", run)
     assert told.code == 0
-    assert told.out.splitlines()[-1] == f"the run was done: all 4 steps; tronie export {run}"
+    done = f"the run was done: all 4 steps; next: tronie export {run} --out model.onnx"
+    assert told.out.splitlines()[-1] == done
 
 
 def test_a_run_is_repeated_from_its_folder(cli_here, run, data, tmp_path):
@@ -138,6 +140,42 @@ def test_a_loss_that_is_no_number_ends_it_with_a_sentence(cli_here, data, tmp_pa
     assert told.code == 2
     assert "is skipped: loss" in told.err
     assert "3 steps in a row had no finite loss and gradient" in told.err.splitlines()[-1]
+
+
+def test_a_run_whose_last_step_had_no_finite_loss_does_not_say_that_nothing_was_to_do(
+    cli_here, data, tmp_path
+):
+    steep = ["--set", "schedule.peak_lr=1e30", "--set", "optimizer.clip_norm=0"]
+    told = cli_here("train", "toy", "--data", data, "--out", tmp_path / "run", *steep)
+    lines = told.out.splitlines()
+    assert lines[-1].startswith("done: 10 steps, loss nan, in ")
+    assert re.fullmatch(r"\d+ of 10 steps were skipped: no finite loss or gradient", lines[-2])
+
+
+def test_a_large_loss_and_a_slow_pace_are_told_in_few_digits(cli_here, data, tmp_path, monkeypatch):
+    from tronie.lab.training import loop
+
+    told = loop.Told(
+        step=1,
+        steps=9,
+        epoch=0.1,
+        loss=3.16445e29,
+        lr=0.1,
+        grad_norm=1.0,
+        images_per_s=0.42,
+        remaining_s=7384.0,
+        skipped=0,
+    )
+    monkeypatch.setattr(loop, "Told", lambda **_: told)
+    ran = cli_here("train", "toy", "--data", data, "--out", tmp_path / "run", "--set", "epochs=0.3")
+    line = "step 1 of 9  epoch 0.10  loss 3.164e+29  lr 0.1  0.42 images/s  2 h 03 min left"
+    assert line in ran.out.splitlines()
+
+
+def test_json_counts_what_could_not_be_read(cli_here, data, tmp_path):
+    (data / "P1" / "P1_0002.png").write_bytes(b"no picture")
+    words = ["toy", "--data", data, "--out", tmp_path / "run", "--set", "data.unreadable=skip"]
+    assert cli_here("train", *words, "--json").json_lines()[-1]["unreadable"] == 1
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -162,6 +163,25 @@ def test_unreadable_images_are_skipped_if_asked_and_counted(data, train, tmp_pat
     assert told.code == 0
     assert "2 images could not be read, and others were taken instead" in told.out
     assert read_log(tmp_path / "run")[-1]["unreadable"] == 2
+    named = [line for line in told.out.splitlines() if line.startswith("  ")]
+    assert len(named) == 2
+    assert all(any(name in line for line in named) for name in ("P1_0001", "P3_0004"))
+
+
+def test_the_first_five_unreadable_images_are_named(data, train):
+    for image in sorted(data.glob("*/*_000[12].png"))[:7]:
+        image.write_bytes(b"no picture")
+    told = train(data, "data.unreadable=skip")
+    assert "7 images could not be read, and others were taken instead:" in told.out
+    lines = told.out.splitlines()
+    assert sum("begins with b'no pictu" in line for line in lines) == 5
+    assert "  and 2 more" in lines
+
+
+def test_a_pipe_that_is_called_a_picture_ends_the_run_by_its_name(data, train):
+    (data / "P2" / "P2_0002.png").unlink()
+    os.mkfifo(data / "P2" / "P2_0002.png")
+    expect_refused(train(data), "P2_0002.png is no plain file but a pipe")
 
 
 def test_data_of_unreadable_images_alone_are_refused_even_then(data, train):
@@ -240,12 +260,95 @@ def test_one_identity_has_a_finite_loss_by_every_margin_and_head(head, margin):
         ("margin.classes=9", "no entry 'classes' in the options of cosface"),
         ("head.rate=2", "rate is a share of the classes, in .0, 1.; got 2"),
         ("data.form=zip", "data.form must be one of found, folder, recordio, shards; got 'zip'"),
-        ("data.people=no.txt", "no.txt"),
+        ("data.people=no.txt", "there is no people file .*no.txt"),
+        ("start_from=nope", "start_from: there is no folder nope; name the folder of a run"),
+        ("batch_size=1", "batch_size must be 2 or more; got 1"),
+        ("seed=-1", "seed must be 0 or more; got -1"),
+        ("seed=9223372036854775808", "seed must be at most 9223372036854775807"),
+        ("embedding_size=1000000000", "embedding_size must be at most 65536"),
+        ("schedule.peak_lr=1e300", "schedule.peak_lr must be 0 or more and finite, at most 1e.30"),
+        ("optimizer.head_lr_ratio=1e300", "a head_lr_ratio of at most 1e.06"),
+        ("schedule.drops=-1", "schedule.drops must be epochs above 0"),
         ("validation.bins=no.bin", "validation asks for .*no.bin, which is not there"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(change, told, data, train):
     expect_refused(train(data, change), told)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["head.rate=2", "start_from=nope", "backbone=nope", "batch_size=1", "data.people=no.txt"],
+)
+def test_a_refused_setting_leaves_nothing_and_the_command_without_it_runs(
+    change, data, tmp_path, train, monkeypatch
+):
+    monkeypatch.setattr(recognition, "build_backbone", _tiny_or_refused)
+    assert train(data, change).code == 2
+    assert not (tmp_path / "run").exists()
+    assert train(data, "epochs=1").code == 0
+
+
+def test_a_teacher_that_is_not_there_leaves_nothing(data, tmp_path, train):
+    told = train(data, "teacher.run=nope", "teacher.angular=1")
+    expect_refused(told, "teacher.run: there is no folder nope; name the folder of a run")
+    assert not (tmp_path / "run").exists()
+
+
+def _tiny_or_refused(name, *, embedding_size=None):
+    if name == "nope":
+        raise catalog.not_found(name, ["tiny"], where="the backbones")
+    return tiny_backbone(name, embedding_size=embedding_size)
+
+
+def test_another_optimizer_cannot_be_gone_on_with_and_leaves_the_run_whole(
+    data, tmp_path, train, cli_here
+):
+    assert train(data).code == 0
+    words = ["train", "--resume", tmp_path / "run", "--set", "epochs=4"]
+    told = cli_here(*words, "--set", "optimizer.name=adamw")
+    expect_refused(told, "cannot go on with optimizer.name: sgd is now adamw")
+    told = cli_here(*words)
+    assert told.code == 0
+    assert "goes on after step 10" in told.out
+
+
+def test_a_flipped_byte_in_a_checkpoint_is_told_by_resume_and_export_with_what_to_do(
+    data, tmp_path, train, cli_here
+):
+    assert train(data).code == 0
+    last = tmp_path / "run" / "checkpoints" / "step-00000010"
+    parts = json.loads((last / "tensors.json").read_text())["tensors"]["backbone/5.weight"]["parts"]
+    flip(last / parts[0]["file"], at=parts[0]["at"] + parts[0]["bytes"] // 2)
+    way = "has other bytes than were written for backbone/5.weight.; delete it to go on from the "
+    expect_refused(
+        cli_here("train", "--resume", tmp_path / "run"), way + "checkpoint before, step-"
+    )
+    expect_refused(cli_here("export", tmp_path / "run", "--out", tmp_path / "m.onnx"), way)
+    assert not (tmp_path / "m.onnx").exists()
+    shutil.rmtree(last)
+    told = cli_here("train", "--resume", tmp_path / "run")
+    assert told.code == 0
+    assert "goes on after step 8" in told.out
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"folder": 3}'])
+def test_facts_of_a_run_that_were_edited_are_told_by_the_file(
+    text, data, tmp_path, train, cli_here
+):
+    assert train(data, "epochs=1").code == 0
+    (tmp_path / "run" / "data.json").write_text(text)
+    expect_refused(cli_here("train", "--resume", tmp_path / "run"), "data.json must hold")
+
+
+def test_an_unreadable_crop_of_validation_ends_no_run_that_may_skip_it(data, train):
+    (data / "P4" / "P4_0002.png").write_bytes(b"no picture")
+    sets = ["validation.pairs=pairsDevTest.txt", "validation.threshold_pairs=pairsDevTrain.txt"]
+    expect_refused(train(data, *sets), "P4_0002.png")
+    told = train(data, *sets, "data.unreadable=skip")
+    assert told.code == 0
+    assert "1 crop of validation counts as missing, because " in told.err
+    assert "pairsDevTest: accuracy" in told.out
 
 
 # --- folders ----------------------------------------------------------------------------------

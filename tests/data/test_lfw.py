@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import zipfile
@@ -300,3 +301,22 @@ def test_the_real_lists_of_people_hold_their_numbers(test_data):
     assert {name: len(people) for name, people in found.items()} == sizes
     assert sum(found["people"].values()) == 13233
     assert not found["peopleDevTrain"].keys() & found["peopleDevTest"].keys()
+
+
+def test_a_missing_people_file_is_called_that(tmp_path):
+    with pytest.raises(NotFound, match=r"there is no people file .*none\.txt"):
+        read_people(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize("read", [read_pairs, read_people])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "list.txt")
+    with pytest.raises(BadInput, match=r"the (pairs|people) file .*list\.txt is no plain file"):
+        read(tmp_path / "list.txt")
+
+
+def test_a_pipe_among_photographs_is_refused_and_not_waited_for(tmp_path):
+    (tmp_path / "Ada").mkdir()
+    os.mkfifo(tmp_path / "Ada" / "Ada_0001.jpg")
+    with LfwPhotos(tmp_path) as photos, pytest.raises(BadInput, match="is no plain file; move it"):
+        photos.read("Ada", 1)

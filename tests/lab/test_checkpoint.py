@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from tronie.lab.training.checkpoint import (  # noqa: E402 - only where torch is
     newest_checkpoint,
     save_checkpoint,
 )
-from tronie.lab.training.checkpoint_parts import LIST, Rows  # noqa: E402
+from tronie.lab.training.checkpoint_parts import LIST, Rows, sum_of_list  # noqa: E402
 
 pytestmark = pytest.mark.lab
 
@@ -128,7 +129,7 @@ def test_killed_while_it_writes_the_one_before_is_the_newest(tmp_path, when):
 
 
 def test_there_is_none_yet(tmp_path):
-    with pytest.raises(NotFound, match="holds no checkpoint yet"):
+    with pytest.raises(NotFound, match="checkpoints holds no checkpoint"):
         newest_checkpoint(tmp_path / "checkpoints")
 
 
@@ -148,10 +149,73 @@ def test_a_part_that_was_cut_off_is_refused(tmp_path):
     place = save_checkpoint(tmp_path, state(), step=1, note={})
     (part,) = (path for path in place.iterdir() if path.suffix == ".distcp")
     os.truncate(part, 500)
-    with pytest.raises(
-        BadFile, match=r"is damaged .* delete it to go on from the checkpoint befor"
-    ):
+    told = r"is damaged .*__0_0.distcp has other bytes .*; there is none before it: restore it from"
+    with pytest.raises(BadFile, match=told):
         newest_checkpoint(tmp_path).tensor("rows")
+
+
+@pytest.mark.parametrize("name", ["weight", "count", "half", "rows"])
+def test_one_flipped_bit_is_told_and_the_checkpoint_before_is_read_once_it_is_deleted(
+    tmp_path, name
+):
+    save_checkpoint(tmp_path, state(), step=1, note={})
+    place = save_checkpoint(tmp_path, state(), step=2, note={})
+    (part,) = json.loads((place / LIST).read_text())["tensors"][name]["parts"]
+    data = bytearray((place / part["file"]).read_bytes())
+    data[part["at"] + part["bytes"] // 2] ^= 1
+    (place / part["file"]).write_bytes(data)
+    stored = newest_checkpoint(tmp_path)
+    told = f"step-00000002 is damaged .{part['file']} has other bytes than were written for {name}"
+    with pytest.raises(BadFile, match=told + r".; delete it .* before, step-00000001"):
+        stored.tensor(name)
+    for other in {"weight", "count", "half", "rows"} - {name}:
+        stored.tensor(other)
+    shutil.rmtree(place)
+    newest_checkpoint(tmp_path).tensor(name)
+
+
+@pytest.mark.parametrize("name", ["step", "skipped"])
+def test_a_list_with_another_digit_is_told(tmp_path, name):
+    place = save_checkpoint(tmp_path, {"count": torch.tensor(5)}, step=17, note={"skipped": 17})
+    text = (place / LIST).read_text()
+    (place / LIST).write_text(text.replace(f'"{name}": 17', f'"{name}": 19'))
+    with pytest.raises(BadFile, match=r"tensors.json has other bytes than were written"):
+        newest_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("note", [{}, {"loop": 3}, {"loop": {"bad": "x"}}, {"loop": {"bad": -1}}])
+def test_a_number_that_is_not_noted_is_told(tmp_path, note):
+    save_checkpoint(tmp_path, state(), step=1, note=note)
+    with pytest.raises(BadFile, match=r"is damaged .tensors.json notes loop.bad as"):
+        newest_checkpoint(tmp_path).count_of("loop", "bad")
+
+
+def test_a_number_that_should_be_whole_is_told(tmp_path):
+    save_checkpoint(tmp_path, state(), step=1, note={"loop": {"bad": 0.5}})
+    assert newest_checkpoint(tmp_path).number_of("loop", "bad") == 0.5
+    with pytest.raises(BadFile, match=r"notes loop.bad as 0.5"):
+        newest_checkpoint(tmp_path).count_of("loop", "bad")
+
+
+def test_a_checkpoint_without_sums_is_read(tmp_path):
+    """As versions before wrote them."""
+    place = save_checkpoint(tmp_path, state(), step=1, note={})
+    record = json.loads((place / LIST).read_text())
+    del record["crc32"]
+    for one in record["tensors"].values():
+        for part in one["parts"]:
+            del part["crc32"]
+    (place / LIST).write_text(json.dumps({**record, "format": 1}))
+    assert torch.equal(newest_checkpoint(tmp_path).tensor("rows"), MATRIX)
+
+
+@pytest.mark.parametrize("change", [{"step": -1}, {"step": 1.5}, {"note": [3]}, {"note": None}])
+def test_a_list_of_nonsense_is_refused(tmp_path, change):
+    place = save_checkpoint(tmp_path, state(), step=1, note={})
+    record = json.loads((place / LIST).read_text()) | change
+    (place / LIST).write_text(json.dumps({**record, "crc32": sum_of_list(record)}))
+    with pytest.raises(BadFile, match=r"is damaged .*tensors.json has step .* and note"):
+        newest_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}'])
@@ -166,5 +230,5 @@ def test_another_version_is_refused(tmp_path):
     place = save_checkpoint(tmp_path, state(), step=1, note={})
     record = json.loads((place / LIST).read_text())
     (place / LIST).write_text(json.dumps({**record, "format": 9}))
-    with pytest.raises(BadFile, match="has the format 9; this version of tronie reads 1"):
+    with pytest.raises(BadFile, match="has the format 9; this version of tronie reads 1 and 2"):
         newest_checkpoint(tmp_path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -20,7 +20,7 @@ from tronie.lab.training.recipe import (
     Validation,
     fixed_differences,
 )
-from tronie.lab.training.schedule import Schedule
+from tronie.lab.training.schedule import Optimizer, Schedule
 from tronie.lab.training.settings import override
 
 pytestmark = pytest.mark.lab
@@ -50,9 +50,16 @@ PLAIN = RecognitionRecipe(backbone="iresnet-50", schedule=Schedule(peak_lr=0.1))
             ),
             r"which teacher.copy_centers or a margin_weight of 0 forbids",
         ),
-        (lambda: replace(PLAIN, epochs=0.0), "epochs must be above 0; got 0"),
+        (lambda: replace(PLAIN, epochs=0.0), "epochs must be above 0 and at most 1e.06; got 0"),
         (lambda: replace(PLAIN, batch_size=10, accumulate=4), "10 cannot be cut into 4 equal"),
         (lambda: replace(PLAIN, log_every=0), "log_every must be 1 or more; got 0"),
+        (lambda: replace(PLAIN, epochs=1e300), "epochs must be above 0 and at most 1e.06; got 1e"),
+        (lambda: replace(PLAIN, batch_size=1), "batch_size must be 2 or more; got 1"),
+        (lambda: replace(PLAIN, batch_size=10**30), "batch_size must be at most 16777216; got 1"),
+        (lambda: replace(PLAIN, embedding_size=10**9), "embedding_size must be at most 65536; go"),
+        (lambda: replace(PLAIN, seed=-1), "seed must be 0 or more; got -1"),
+        (lambda: replace(PLAIN, seed=2**63), "seed must be at most 9223372036854775807; got 9223"),
+        (lambda: Data(threads=10**9), "data.threads must be at most 1024; got 1000000000"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused(make, told):
@@ -63,6 +70,11 @@ def test_a_recipe_that_cannot_be_is_refused(make, told):
 def test_what_comes_later_may_change_and_what_the_weights_rest_on_may_not():
     later = override(PLAIN, ["epochs=30", "schedule.peak_lr=0.2", "checkpoint.keep=5"])
     assert fixed_differences(PLAIN, later) == []
+    every = [f"optimizer.{f.name}" for f in fields(Optimizer) if f.name != "name"]
+    numbers = [f"{name}={'true' if 'only' in name else 0.25}" for name in every]
+    assert fixed_differences(PLAIN, override(PLAIN, numbers)) == []
+    adamw = override(PLAIN, ["optimizer.name=adamw"])
+    assert fixed_differences(PLAIN, adamw) == ["optimizer.name: sgd is now adamw"]
     other = override(PLAIN, ["epochs=30", "seed=1", "embedding_size=128", "data.flip=0"])
     assert fixed_differences(PLAIN, other) == [
         "embedding_size: 512 is now 128",

@@ -15,6 +15,7 @@ from tronie.lab.training.run_folder import (
     DataFacts,
     NamedRecipe,
     begin_folder,
+    expect_free,
     find_recipe,
     held,
     read_classes,
@@ -83,6 +84,9 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         ("{", "cannot be read"),
         ('{"format": 2, "task": "recognition"}', "is of format 2"),
         ('{"format": 1, "task": "cooking"}', "for 'cooking'"),
+        ('{"format": 1, "task": []}', r"for \[\]"),
+        ("[]", r"recipe.json must hold an object; it holds \[\]"),
+        ("null", "recipe.json must hold an object; it holds None"),
         ('{"format": 1, "task": "recognition", "name": "x", "recipe": {}}', "holds no Recognition"),
     ],
 )
@@ -90,6 +94,66 @@ def test_a_recipe_that_is_damaged_is_refused(folder, text, told):
     (folder / "recipe.json").write_text(text)
     with pytest.raises(BadFile, match=told):
         read_recipe(folder)
+
+
+def test_changes_that_are_none_are_refused(folder):
+    record = json.loads((folder / "recipe.json").read_text())
+    (folder / "recipe.json").write_text(json.dumps({**record, "changes": 3}))
+    with pytest.raises(BadFile, match=r"recipe.json: changes must be a list of objects; got 3"):
+        read_recipe(folder)
+
+
+@pytest.mark.parametrize("margin", [{"name": "arkface"}, {"name": "cosface", "options": {"m": 1}}])
+def test_a_recipe_of_entries_that_are_not_there_is_told_by_its_file(folder, margin):
+    record = json.loads((folder / "recipe.json").read_text())
+    record["recipe"]["margin"] = margin
+    (folder / "recipe.json").write_text(json.dumps(record))
+    with pytest.raises(BadFile, match=r"recipe.json holds no recipe of this version"):
+        read_recipe(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", "data.json must hold folder, a text; got 'nothing'"),
+        ("[]", r"data.json must hold an object; it holds \[\]"),
+        ('{"folder": 3}', "data.json must hold folder, a text; got 3"),
+        ('{"folder": "/d", "images": "x"}', "must hold images, a whole number; got 'x'"),
+    ],
+)
+def test_facts_that_are_damaged_are_told_by_what_is_missing(folder, text, told):
+    (folder / "data.json").write_text(text)
+    with pytest.raises(BadFile, match=told):
+        read_facts(folder)
+
+
+@pytest.mark.parametrize("last", ["provenance.json", "classes.json", "data.json"])
+def test_a_beginning_that_was_killed_may_begin_again(folder, last):
+    """What was written before, and a file that was half written."""
+    written = ["provenance.json", "classes.json", "data.json", "recipe.json"]
+    for name in written[written.index(last) + 1 :]:
+        (folder / name).unlink()
+    (folder / f".{'0' * 16}.part").write_text("ha")
+    (folder / "lock").write_text("")
+    begin_folder(folder, NAMED, FACTS, ["Ada", "Bo"])
+    assert read_recipe(folder) == NAMED
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*written, "lock"])
+
+
+def test_files_of_such_names_without_a_lock_are_somebody_elses(tmp_path):
+    (tmp_path / "data.json").write_text("{}")
+    with pytest.raises(BadInput, match="is a folder with other things in it"):
+        expect_free(tmp_path)
+
+
+def test_a_folder_that_was_held_and_not_used_is_gone(tmp_path):
+    with pytest.raises(KeyError, match="refused"), held(tmp_path / "run"):
+        raise KeyError("refused")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    with held(tmp_path / "run"):
+        pass
+    assert (tmp_path / "run").is_dir()
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):

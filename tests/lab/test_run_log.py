@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +74,12 @@ def test_a_file_that_is_no_log_is_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be written: No such file"):
         RunLog(tmp_path / "nowhere", tensorboard=False)
+
+
+def test_a_folder_whose_name_is_no_text_has_a_log_and_nothing_for_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    with RunLog(folder) as log:
+        log.write({"step": 1, "loss": 0.5})
+    assert [path.name for path in folder.iterdir()] == [LOG]

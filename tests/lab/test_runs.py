@@ -16,7 +16,7 @@ import pytest
 
 import toy_training
 from sharded_runs import run_ranks
-from tronie.errors import BadInput, NotFound
+from tronie.errors import BadFile, BadInput, NotFound
 from working_tree import environment
 
 torch = pytest.importorskip("torch")
@@ -120,6 +120,57 @@ def test_settings_of_what_comes_later_may_change_and_are_written_down(data, tmp_
     assert named.changes == ({"step": 10, "differences": ["epochs: 3 is now 4"]},)
 
 
+def test_another_optimizer_is_refused_and_the_recipe_stays(data, tmp_path):
+    train(data, tmp_path / "run")
+    with pytest.raises(BadInput, match=r"cannot go on with optimizer.name: sgd is now adamw: it"):
+        resumed(tmp_path / "run", changes=["optimizer.name=adamw", "epochs=4"])
+    assert read_recipe(tmp_path / "run").recipe == toy_recipe()
+    changes = ["optimizer.momentum=0.8", "optimizer.weight_decay=0", "optimizer.clip_norm=0"]
+    with go_on(tmp_path / "run", place=HERE, changes=[*changes, "epochs=4"]) as run:
+        assert run.train().steps == 14
+
+
+def test_a_state_that_cannot_be_loaded_leaves_the_recipe_as_it_was(data, tmp_path):
+    train(data, tmp_path / "run")
+    (part,) = checkpoints(tmp_path / "run" / "checkpoints")[-1].glob("*.distcp")
+    damaged = bytearray(part.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    part.write_bytes(damaged)
+    with pytest.raises(BadFile, match=r"is damaged .* checkpoint before, step-00000008"):
+        resumed(tmp_path / "run", changes=["epochs=4"])
+    assert read_recipe(tmp_path / "run").recipe == toy_recipe()
+
+
+@pytest.mark.parametrize(
+    ("ranks", "changes"),
+    [
+        (1, {"batch_size": 3, "accumulate": 3, "norm_statistics": "global"}),
+        (6, {"norm_statistics": "local"}),
+    ],
+)
+def test_one_image_to_a_process_is_refused(data, tmp_path, ranks, changes):
+    place = Place(0, ranks, torch.device("cpu"))
+    named = NamedRecipe(name="recognition/toy", recipe=toy_recipe(**changes))
+    with (
+        pytest.raises(BadInput, match="leaves one image to each, and batch normalization needs"),
+        begin(named, data=data, out=tmp_path / "run", place=place),
+    ):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rate_that_rises_to_the_end_is_announced(data, tmp_path):
+    recipe = toy_recipe(schedule=replace(toy_recipe().schedule, warmup_epochs=6.0))
+    told = []
+    named = NamedRecipe(name="recognition/toy", recipe=recipe)
+    with begin(named, data=data, out=tmp_path / "run", place=HERE) as run:
+        run.train(announce=told.append)
+    assert told == [
+        "schedule.warmup_epochs is 6 and epochs 3: the rate rises to the end and reaches 50% of "
+        "schedule.peak_lr"
+    ]
+
+
 def test_other_settings_are_listed_and_refused(data, tmp_path):
     train(data, tmp_path / "run")
     told = "cannot go on with embedding_size: 16 is now 32; seed: 0 is now 5: its weights"
@@ -142,7 +193,7 @@ def test_other_data_are_told_and_refused(data, tmp_path):
     with pytest.raises(BadInput, match="not what this run was begun with: 20 images are now 19"):
         resumed(tmp_path / "run")
     (data / "P3").rename(data / "Q")
-    with pytest.raises(BadInput, match="1 classes are new, such as 'Q'; 1 classes are gone, such"):
+    with pytest.raises(BadInput, match="1 class is new, such as 'Q'; 1 class is gone, such as 'P3"):
         resumed(tmp_path / "run")
 
 
@@ -190,7 +241,23 @@ def test_validation_is_logged_and_reported(data, tmp_path):
 def test_images_that_are_skipped_are_counted_in_the_log(data, tmp_path):
     (data / "P1" / "P1_0002.png").write_bytes(b"no picture")
     train(data, tmp_path / "run", changes=["data.unreadable=skip"])
-    assert read_log(tmp_path / "run")[-1]["unreadable"] == 1.0
+    assert read_log(tmp_path / "run")[-1]["unreadable"] == 1
+
+
+def test_the_count_of_skipped_images_goes_on_with_a_run(data, tmp_path):
+    """One image is met before the run is ended, and is there again afterwards."""
+    (data / "P1" / "P1_0002.png").write_bytes(b"no picture")
+    kept = (data / "P1" / "P1_0001.png").read_bytes()
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
+        train(data, tmp_path / "run", changes=["data.unreadable=skip"], stop=5)
+    assert read_log(tmp_path / "run")[-1]["unreadable"] == 1
+    (data / "P1" / "P1_0002.png").write_bytes(kept)
+    (data / "P3" / "P3_0002.png").write_bytes(b"no picture")
+    resumed(tmp_path / "run")
+    lines = read_log(tmp_path / "run")
+    assert lines[-1]["unreadable"] == 2
+    (told,) = [line["unreadable_images"] for line in lines if "unreadable_images" in line][-1:]
+    assert ["P1_0002.png" in told[0], "P3_0002.png" in told[1]] == [True, True]
 
 
 @pytest.mark.slow

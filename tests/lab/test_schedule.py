@@ -90,9 +90,14 @@ def test_nothing_to_train_is_refused():
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"peak_lr": math.nan}, "peak_lr must be 0 or more and finite; got nan"),
+        ({"peak_lr": math.nan}, "peak_lr must be 0 or more and finite, at most 1e.30; got n"),
         ({"peak_lr": 0.1, "power": 0.0}, "power > 0"),
         ({"peak_lr": 0.1, "shape": "drops"}, "needs the epochs of the drops"),
+        ({"peak_lr": 1e300}, "at most 1e.30; got 1e.300"),
+        ({"peak_lr": 0.1, "warmup_epochs": 1e300}, "warmup_epochs must be at most 1e.06; got 1e"),
+        ({"peak_lr": 0.1, "drops": (8.0, -1.0)}, "drops must be epochs above 0 .*; got 8, -1"),
+        ({"peak_lr": 0.1, "drops": (0.0,)}, "drops must be epochs above 0 .*; got 0"),
+        ({"peak_lr": 0.1, "drop_factor": 1e300}, r"drop_factor in \(0, 1\]; got .* 1e.300"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(wrong, told):
@@ -103,3 +108,11 @@ def test_a_schedule_that_cannot_be_is_refused(wrong, told):
 def test_an_optimizer_that_cannot_be_is_refused():
     with pytest.raises(BadInput, match=r"momentum in \[0, 1\)"):
         Optimizer(momentum=1.0)
+
+
+@pytest.mark.parametrize("wrong", ["weight_decay", "head_weight_decay", "head_lr_ratio"])
+def test_factors_beyond_float32_are_refused(wrong):
+    with pytest.raises(BadInput, match=r"weight decays and a head_lr_ratio of at most 1e.06"):
+        Optimizer(**{wrong: 1e300})
+    with pytest.raises(BadInput, match=r"a clip_norm of at most 1e.30; got"):
+        Optimizer(clip_norm=1e300)

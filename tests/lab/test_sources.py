@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from contextlib import ExitStack
 
@@ -136,7 +137,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
         opened(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("label", [0.5, -1.0])
+@pytest.mark.parametrize("label", [0.5, -1.0, 2.0**53, 1e30, float("inf"), float("nan")])
 def test_a_label_that_is_no_whole_number_is_refused(tmp_path, label):
     write_archive(tmp_path, [0, label])
     with pytest.raises(BadFile, match="record 2 must be labeled with a whole number"):
@@ -145,3 +146,23 @@ def test_a_label_that_is_no_whole_number_is_refused(tmp_path, label):
 
 def test_labels_are_int64(tmp_path):
     assert opened(write_crops(tmp_path))[0].labels.dtype == np.int64
+
+
+def test_a_pipe_among_the_images_is_refused_and_not_waited_for(tmp_path):
+    write_crops(tmp_path, people=2)
+    (tmp_path / "P1" / "P1_0002.png").unlink()
+    os.mkfifo(tmp_path / "P1" / "P1_0002.png")
+    with pytest.raises(BadInput, match=r"P1_0002.png is no plain file but a pipe, a folder or a d"):
+        opened(tmp_path)
+
+
+def test_shards_without_what_tells_of_them_are_no_folder_of_people(tmp_path):
+    (tmp_path / "shard-00000.bin").write_bytes(b"x")
+    with pytest.raises(BadInput, match=r"such as shard-00000.bin, and no shards.json that tells"):
+        opened(tmp_path)
+
+
+def test_a_list_of_people_that_is_not_there_is_told_as_that(tmp_path):
+    write_crops(tmp_path)
+    with pytest.raises(NotFound, match=r"there is no people file .*nope.txt"):
+        opened(tmp_path, people="nope.txt")

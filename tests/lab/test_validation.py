@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tronie.errors import BadImage, BadInput, NotFound
+from tronie.errors import BadFile, BadImage, BadInput, NotEnoughData, NotFound
 from tronie.evaluation.report import Report
 
 pytest.importorskip("torch")
@@ -143,3 +144,77 @@ def test_a_crop_of_another_size_is_refused(tmp_path):
     Image.new("RGB", (160, 160)).save(tmp_path / "P0" / "P0_0001.png")
     with pytest.raises(BadImage, match="has 160 x 160 pixels; validation takes aligned crops"):
         evaluated(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("pairsDevTest.txt", "no list\n", "pairsDevTest.txt:1: must be"),
+        ("pairsDevTrain.txt", "1\nP0\t1\t2\n", "announces 1 x 2 x 1 = 2 pairs; 1 lines"),
+    ],
+)
+def test_a_list_that_breaks_its_form_is_told_before_the_run(tmp_path, name, text, told):
+    (write_crops(tmp_path) / name).write_text(text)
+    with pytest.raises(BadFile, match=told):
+        check_validation(Validation(**LISTS), tmp_path)
+
+
+def test_lists_that_share_a_pair_are_told_before_the_run(tmp_path):
+    write_crops(tmp_path)
+    (tmp_path / "pairsDevTrain.txt").write_text((tmp_path / "pairsDevTest.txt").read_text())
+    with pytest.raises(BadInput, match="share 4 pairs"):
+        check_validation(Validation(**LISTS), tmp_path)
+
+
+def test_a_bin_is_judged_before_the_run(tmp_path):
+    asked = Validation(bins=("small.bin",))
+    (tmp_path / "small.bin").write_bytes(b"no pickle")
+    with pytest.raises(BadFile, match=r"small.bin is no LFW-type .bin that can be read"):
+        check_validation(asked, tmp_path)
+    write_bin(tmp_path / "small.bin", pairs=9)
+    with pytest.raises(NotEnoughData, match="has 9 pairs; ten-fold accuracy needs at least 10"):
+        check_validation(asked, tmp_path)
+    write_bin(tmp_path / "small.bin")
+    assert check_validation(asked, tmp_path) == ()
+    images, same = pickle.loads((tmp_path / "small.bin").read_bytes())
+    images[7] = images[7][:300]
+    (tmp_path / "small.bin").write_bytes(pickle.dumps((images, same), protocol=4))
+    with pytest.raises(BadImage, match=r"crop 7 of .*small.bin' is a damaged or truncated PNG"):
+        check_validation(asked, tmp_path)
+
+
+def test_a_crop_that_cannot_be_read_is_told_before_the_run(tmp_path):
+    """Its header is whole, so that only decoding it tells."""
+    write_crops(tmp_path)
+    crop_of_pairs = tmp_path / "P3" / "P3_0002.png"
+    crop_of_pairs.write_bytes(crop_of_pairs.read_bytes()[:700])
+    with pytest.raises(BadImage, match=r"P3_0002.png' is a damaged or truncated PNG picture"):
+        check_validation(Validation(**LISTS), tmp_path)
+
+
+def test_a_pipe_among_the_crops_is_told_and_not_waited_for(tmp_path):
+    write_crops(tmp_path)
+    (tmp_path / "P3" / "P3_0002.png").unlink()
+    os.mkfifo(tmp_path / "P3" / "P3_0002.png")
+    with pytest.raises(BadImage, match=r"P3_0002.png' is no plain file but a pipe"):
+        check_validation(Validation(**LISTS), tmp_path)
+
+
+def test_crops_that_may_be_skipped_count_as_missing_and_are_noted(tmp_path):
+    write_crops(tmp_path)
+    (tmp_path / "P3" / "P3_0002.png").write_bytes(b"no picture")
+    (note,) = check_validation(Validation(**LISTS), tmp_path, skip_unreadable=True)
+    told = "1 crop of validation counts as missing, because "
+    assert note.startswith(told)
+    assert "P3_0002.png" in note
+    report = evaluated(tmp_path, skip_unreadable=True)
+    assert report.values["accuracy"].count == 3  # as where it is not there
+    assert report.values["photos_without_face"].value == 1
+    assert "1 crops of the pairs could not be read and count as missing" in report.notes
+
+
+def test_where_no_crop_can_be_read_it_is_refused_even_then(tmp_path):
+    for file in write_crops(tmp_path).glob("*/*.png"):
+        file.write_bytes(b"no picture")
+    with pytest.raises(BadImage, match=r"no crop of the pairs in .* can be read"):
+        evaluated(tmp_path, skip_unreadable=True)

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from toys import toy_embedder
 from tronie.errors import BadModel, NotFound
+from tronie.runtime import flops
 from tronie.runtime.flops import UNCOUNTED, graph_cost
 
 make = helper.make_node
@@ -245,3 +246,15 @@ def test_counting_leaves_the_graph_as_it_is(tmp_path):
     before = model.SerializeToString(deterministic=True)
     graph_cost(model)
     assert model.SerializeToString(deterministic=True) == before
+
+
+def test_an_einsum_without_its_equation_is_refused(monkeypatch):
+    """Also where its shapes are told by the file, and nobody infers them."""
+    model = graph_of(make("Einsum", ["x", "x"], ["y"]))
+    with pytest.raises(BadModel, match="Required attribute 'equation' is missing"):
+        graph_cost(model)
+    monkeypatch.setattr(flops, "shapes_of", lambda *_, **__: (1, {"x": (1, 3), "y": (1,)}))
+    with pytest.raises(
+        BadModel, match=r"cost of Einsum 'Einsum_0' cannot be told: it has no equation"
+    ):
+        graph_cost(model)

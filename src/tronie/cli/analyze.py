@@ -70,7 +70,14 @@ def detect(
 def align(
     photos: options.Photos,
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the crops go.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="OUT",
+            help="Where the crops go; with one face a photograph, into folders as they came.",
+        ),
+    ],
     size: Annotated[
         int,
         typer.Option(
@@ -98,6 +105,10 @@ def align(
     NAME_0.png is the face of NAME.jpg with the highest score, NAME_1.png the next. The crops
     follow the five points that recognizers are trained with, so that any of them can take one.
 
+    With --policy center or largest a photograph has one crop, and those of a folder in the folder
+    that you name stay apart: the face of DIR/Ada/Ada_0001.jpg becomes OUT/Ada/Ada_0001.png. So
+    the crops of a set with one folder a person can be trained from, packed, and named in lists.
+
     Exit code 3 where no photograph shows a face, 2 where one could not be read.
     """
     five_point_template(size)
@@ -115,7 +126,8 @@ def align(
         threads=threads,
         precision=precision,
     )
-    _align(open_analyzer(chosen), found, out=out, size=size, json=json)
+    homes = _Homes(out, photos, found, kept=policy in ("center", "largest"))
+    _align(open_analyzer(chosen), found, homes=homes, size=size, json=json)
 
 
 def embed(
@@ -200,10 +212,70 @@ def _detect(
     _finish(failed, total, len(photos))
 
 
+class _Homes:
+    """Where crops go: into the folder that is named, or the folders they came in below it.
+
+    Args:
+        out: The folder that is named for them.
+        words: What names the photographs.
+        photos: The photographs.
+        kept: A photograph in a folder below one that a word names keeps that folder, and its
+            name. Where several are named, as a shell makes them of DIR/*, their own names count.
+    """
+
+    def __init__(
+        self, out: Path, words: Sequence[str], photos: Sequence[Photo], *, kept: bool
+    ) -> None:
+        self._out = out
+        self._named = {Path(word) for word in words if Path(word).is_dir()} if kept else set()
+        self._loose = Targets(out, photos)
+        self._targets: dict[Path, Targets] = {}
+        self._by_folder: dict[Path, list[Photo]] = {}
+        if kept:
+            for photo in photos:
+                if isinstance(photo.source, Path):
+                    self._by_folder.setdefault(photo.source.parent, []).append(photo)
+        self._by_folder = {folder.resolve(): them for folder, them in self._by_folder.items()}
+
+    def files(self, photo: Photo, count: int) -> list[Path]:
+        """The files of a photograph's crops, in folders that are there."""
+        home = self._home(photo)
+        if home is None:
+            stem = self._loose.stem(photo)
+            return [self._loose.file(f"{stem}_{n}.png") for n in range(count)]
+        if not count:
+            return []
+        folder = self._out / home
+        if home not in self._targets:
+            writable_folder(folder, option="--out")
+            self._targets[home] = Targets(folder, self._by_folder.get(folder.resolve(), []))
+        targets = self._targets[home]
+        assert count == 1, "one face a photograph was asked for"
+        return [targets.file(f"{targets.stem(photo)}.png")]
+
+    def _home(self, photo: Photo) -> Path | None:
+        if not self._named or not isinstance(photo.source, Path):
+            return None
+        parent = photo.source.parent
+        above = next(
+            (one for one in (*reversed(parent.parents), parent) if one in self._named), None
+        )
+        if above is None:
+            return None
+        inside = parent.relative_to(above)
+        if not inside.parts and len(self._named) > 1:
+            inside = Path(parent.resolve().name)
+        return inside if inside.parts else None
+
+
 def _align(
-    analyzer: FaceAnalyzer, photos: Sequence[Photo], *, out: Path, size: int, json: bool
+    analyzer: FaceAnalyzer,
+    photos: Sequence[Photo],
+    *,
+    homes: _Homes,
+    size: int,
+    json: bool,
 ) -> None:
-    targets = Targets(out, photos)
     total = failed = 0
     with progress(len(photos), "aligning", answering=True) as advance:
         outcomes = analyzer.aligned((photo.source for photo in photos), size=size)
@@ -214,8 +286,7 @@ def _align(
                 tell_fault(photo, outcome, json=json)
                 continue
             total += len(crops)
-            stem = targets.stem(photo)
-            files = [targets.file(f"{stem}_{n}.png") for n in range(len(crops))]
+            files = homes.files(photo, len(crops))
             for file, crop in zip(files, crops, strict=True):
                 write_image(file, crop)
             if json:

@@ -248,6 +248,11 @@ def _warnings(packed: Packed) -> list[str]:
     if packed.duplicates_across:
         count = number_of(packed.duplicates_across, "image stands", "images stand")
         told.append(f"{count} under two people: {'; '.join(packed.examples_across)}")
+    if packed.classes == 1:
+        told.append(
+            "all pictures are one person's, and training needs two or more; put those of each "
+            "person into a folder of their own"
+        )
     others = packed.images - packed.sizes.get((CROP, CROP), 0)
     if others:
         told.append(

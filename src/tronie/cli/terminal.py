@@ -18,10 +18,12 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:  # for the checker only: a verb that draws nothing must not pay for Rich
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from tronie.errors import TronieError
@@ -85,11 +87,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     numbers stand to the right.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+    console = _console()(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     cells = [[visible(str(cell)) for cell in row] for row in rows]
     unbroken = _unbroken(columns, cells, console.width)
@@ -169,7 +170,6 @@ class _Bar:
             self._shown[0].stop()
 
     def _open(self) -> tuple[Progress, TaskID]:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -183,12 +183,24 @@ class _Bar:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=_console()(stderr=True),
             transient=True,
             redirect_stdout=False,  # Rich would print answers to stderr while the bar is shown
         )
         bar.start()
         return bar, bar.add_task(self._description, total=self._total, completed=self._done)
+
+
+@cache
+def _console() -> type[Console]:
+    """Rich's console, but that a reader who went away is told as by `print`."""
+    from rich import console
+
+    class Plain(console.Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError("nobody reads on")  # Rich itself would end with exit code 1
+
+    return Plain
 
 
 def _fitted(text: str, stream: TextIO) -> str:

@@ -6,8 +6,8 @@ own. A run that was ended at any moment goes on by `tronie train --resume RUN`.
 
 from __future__ import annotations
 
-import math
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -172,18 +172,21 @@ def _tell(told: Told, *, json: bool) -> None:
         print_json(vars(told))
         return
     tell(
-        f"step {told.step} of {told.steps}  epoch {told.epoch:.2f}  loss {told.loss:.4f}  "
-        f"lr {told.lr:.3g}  {told.images_per_s:.0f} images/s  {_span(told.remaining_s)} left"
+        f"step {told.step} of {told.steps}  epoch {told.epoch:.2f}  loss {_loss(told.loss)}  "
+        f"lr {told.lr:.3g}  {_pace(told.images_per_s)} images/s  {_span(told.remaining_s)} left"
     )
 
 
 def _tell_end(run: Run, outcome: Outcome, *, json: bool) -> None:
+    left_out, images = _unreadable(run.folder)
     if json:
         print_json(
             {
                 "steps": outcome.steps,
                 "loss": outcome.loss,
                 "skipped": outcome.skipped,
+                "unreadable": left_out,
+                "unreadable_images": images,
                 "seconds": outcome.seconds,
                 "validation": dict(outcome.validation),
             }
@@ -191,15 +194,40 @@ def _tell_end(run: Run, outcome: Outcome, *, json: bool) -> None:
         return
     for name, value in outcome.validation.items():
         tell(f"{name}: accuracy {value:.5f}")
+    if left_out:
+        count = number_of(left_out, "image could", "images could")
+        tell(f"{count} not be read, and others were taken instead:")
+        for image in images:
+            tell(f"  {image}")
+        if left_out > len(images):
+            tell(f"  and {left_out - len(images)} more")
     if outcome.skipped:
-        tell(f"{number_of(outcome.skipped, 'step was', 'steps were')} skipped: no finite loss")
-    if math.isnan(outcome.loss):
-        tell(f"the run was done: all {outcome.steps} steps; tronie export {run.folder}")
+        skipped = f"{outcome.skipped} of {number_of(outcome.steps, 'step was', 'steps were')}"
+        tell(f"{skipped} skipped: no finite loss or gradient")
+    export = f"next: tronie export {shlex.quote(str(run.folder))} --out model.onnx"
+    steps = number_of(outcome.steps, "step", "steps")
+    if run.done >= run.steps:
+        tell(f"the run was done: all {steps}; {export}")
     else:
-        tell(
-            f"done: {outcome.steps} steps, loss {outcome.loss:.4f}, in {_span(outcome.seconds)}; "
-            f"next: tronie export {run.folder} --out model.onnx"
-        )
+        tell(f"done: {steps}, loss {_loss(outcome.loss)}, in {_span(outcome.seconds)}; {export}")
+
+
+def _unreadable(folder: Path) -> tuple[int, list[str]]:
+    """Images that gave way to others since the run was begun, and the first, as the log tells."""
+    from tronie.lab.training.run_log import read_log
+
+    lines = read_log(folder)[::-1]
+    count = next((line["unreadable"] for line in lines if "unreadable" in line), 0)
+    named = (line["unreadable_images"] for line in lines if "unreadable_images" in line)
+    return int(count), next(named, [])
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4f}" if not abs(value) >= 1e6 else f"{value:.4g}"  # and NaN as it is
+
+
+def _pace(images_per_s: float) -> str:
+    return f"{images_per_s:.0f}" if images_per_s >= 10 else f"{images_per_s:.2g}"
 
 
 def _size(count: int) -> str:

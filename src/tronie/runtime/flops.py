@@ -212,7 +212,9 @@ def _dense(at: _Products, inner: int, *, second: int, biased: bool) -> _Cost:
 
 
 def _einsum(at: _Products) -> _Cost:
-    equation = next(a.s.decode() for a in at.node.attribute if a.name == "equation")
+    equation = next((a.s.decode() for a in at.node.attribute if a.name == "equation"), None)
+    if equation is None:
+        raise ValueError("it has no equation")
     terms = equation.replace(" ", "").split("->")[0].split(",")
     if len(terms) != 2 or "." in equation:
         raise ValueError(f"equation {equation!r} must have two operands, named by letters")

@@ -69,7 +69,7 @@ def read_pairs(path: str | Path) -> tuple[Fold, ...]:
         NotFound: there is no such file.
         BadFile: it breaks the format; the message names the line.
     """
-    lines = _lines(Path(path))
+    lines = _lines(Path(path), "pairs")
     folds, per_kind = _header(lines[0] if lines else "", where=f"{path}:1")
     asked, found = 2 * folds * per_kind, len(lines) - 1
     if found != asked:
@@ -91,7 +91,7 @@ def read_people(path: str | Path) -> dict[str, int]:
         NotFound: there is no such file.
         BadFile: it breaks the format, or names somebody twice; the message names the line.
     """
-    lines = _lines(Path(path))
+    lines = _lines(Path(path), "people")
     found: dict[str, int] = {}
     at = 1 if len(lines) > 1 and _is_count(lines[0].strip()) and _is_count(lines[1].strip()) else 0
     while at < len(lines):
@@ -164,6 +164,8 @@ class LfwPhotos:
         _check_name(name, BadInput, where=str(self._folder))
         photo = Photo(name, number)
         if photo in self._files:
+            if not self._files[photo].is_file():  # opening a pipe would wait for its writer
+                raise BadInput(f"{self._files[photo]} is no plain file; move it away")
             try:
                 return self._files[photo].read_bytes()
             except OSError as error:
@@ -230,11 +232,13 @@ def _index(paths: Iterable[PathT]) -> dict[Photo, PathT]:
     return found
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, kind: str) -> list[str]:
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+        raise BadInput(f"the {kind} file {path} is no plain file; name another")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise NotFound(f"there is no pairs file {path}") from None
+        raise NotFound(f"there is no {kind} file {path}") from None
     except UnicodeDecodeError as error:
         raise BadFile(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except OSError as error:

@@ -11,6 +11,9 @@ two processes and read by three. What a run must remember besides is one JSON ob
 
 It is written under another name, flushed to the disk, and renamed when all of it is there; the
 checkpoint before is deleted after that. So whatever ends a run, the newest checkpoint is whole.
+Every part has a CRC-32, and so has their list: bytes that a disk has changed since are told and not
+trained on. Nothing goes back to an earlier checkpoint by itself: who wants that removes the damaged
+one, as the sentence says.
 
 Differs from what torch writes by itself: the list of parts is JSON. Torch's is a pickle, which may
 call anything when it is read; and the parts are read as tensors and nothing else.
@@ -19,6 +22,7 @@ call anything when it is read; and the parts are read as tensors and nothing els
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import warnings
@@ -39,7 +43,7 @@ from tronie.lab.nn.collectives import rank, world_size
 from tronie.lab.training.checkpoint_parts import (
     FORMAT,
     LIST,
-    Part,
+    WITHOUT_SUMS,
     PartsLoadPlanner,
     PartsReader,
     PartsSavePlanner,
@@ -48,6 +52,7 @@ from tronie.lab.training.checkpoint_parts import (
     flush_folder,
     metadata_of,
     part_of,
+    sum_of_list,
 )
 from tronie.lab.training.together import first_alone
 
@@ -121,7 +126,7 @@ def newest_checkpoint(folder: str | Path) -> StoredState:
     """
     found = checkpoints(folder)
     if not found:
-        raise NotFound(f"{folder} holds no checkpoint yet; begin the run anew")
+        raise NotFound(f"{folder} holds no checkpoint")
     return StoredState(found[-1])
 
 
@@ -136,21 +141,33 @@ class StoredState:
         self.path = path
         try:
             record = json.loads((path / LIST).read_text(encoding="utf-8"))
-            if record["format"] != FORMAT:
+            if record["format"] not in (WITHOUT_SUMS, FORMAT):
                 raise BadFile(
                     f"{path} has the format {record['format']}; this version of tronie reads "
-                    f"{FORMAT}"
+                    f"{WITHOUT_SUMS} and {FORMAT}"
                 )
+            summed = record["format"] == FORMAT
+            if summed and record["crc32"] != sum_of_list(record):
+                raise ValueError(f"{LIST} has other bytes than were written")
             self.step: int = record["step"]
             self.note: dict[str, Any] = record["note"]
-            self._metadata = metadata_of(record["tensors"])
+            if type(self.step) is not int or self.step < 0 or not isinstance(self.note, dict):
+                raise ValueError(f"{LIST} has step {self.step!r} and note {self.note!r:.40}")
+            self._metadata = metadata_of(record["tensors"], summed=summed)
         except FileNotFoundError:
             raise BadFile(f"{path} is no checkpoint: it holds no {LIST}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-            raise BadFile(
-                f"{path} is damaged ({type(fault).__name__}: {fault}); delete it to go on from "
-                "the checkpoint before"
-            ) from fault
+            raise self.damaged(f"{type(fault).__name__}: {fault}") from fault
+
+    def damaged(self, why: str) -> BadFile:
+        """What to raise where something of it cannot be: it says how to go on."""
+        there = checkpoints(self.path.parent)
+        earlier = there[: there.index(self.path)] if self.path in there else []
+        if earlier:
+            way = f"delete it to go on from the checkpoint before, {earlier[-1].name}"
+        else:
+            way = "there is none before it: restore it from a copy, or begin the run anew"
+        return BadFile(f"{self.path} is damaged ({why}); {way}")
 
     def names(self) -> tuple[str, ...]:
         """Of the tensors."""
@@ -164,6 +181,42 @@ class StoredState:
         """
         return self._about(name).size
 
+    def count_of(self, part: str, name: str) -> int:
+        """A whole number, 0 or more, of a part of the note.
+
+        Raises:
+            BadFile: there is none.
+        """
+        number = self.number_of(part, name)
+        if type(number) is not int:
+            raise self.damaged(f"{LIST} notes {part}.{name} as {number!r}")
+        return number
+
+    def number_of(self, part: str, name: str) -> float:
+        """A finite number, 0 or more, of a part of the note.
+
+        Raises:
+            BadFile: there is none.
+        """
+        inside = self.note.get(part)
+        found = inside.get(name) if isinstance(inside, dict) else None
+        if not isinstance(found, int | float) or found is True or not 0 <= found < math.inf:
+            raise self.damaged(f"{LIST} notes {part}.{name} as {found!r:.40}")
+        return found
+
+    def expect_shape(self, name: str, wanted: torch.Size) -> None:
+        """See that a tensor has this shape.
+
+        Raises:
+            BadFile: it is not there, or has another.
+        """
+        stored = self.shape(name)
+        if stored != wanted:
+            raise BadFile(
+                f"{self.path}: {name} has the shape {tuple(stored)}; {tuple(wanted)} is "
+                "asked for. Was it trained on other data?"
+            )
+
     def fill(self, state: State) -> None:
         """Read into these tensors, in place; each process asks for what it needs.
 
@@ -172,7 +225,7 @@ class StoredState:
         """
         parts = {name: part_of(one) for name, one in state.items()}
         for name, wanted in parts.items():
-            self._expect(name, wanted)
+            self.expect_shape(name, wanted.shape)
         try:
             with _alone_is_fine():
                 load(
@@ -183,10 +236,7 @@ class StoredState:
                 )
         except (CheckpointException, OSError, RuntimeError, ValueError) as fault:
             _raise_bugs(fault)
-            raise BadFile(
-                f"{self.path} is damaged ({_reason(fault)}); delete it to go on from the "
-                "checkpoint before"
-            ) from fault
+            raise self.damaged(_reason(fault)) from fault
 
     def tensor(self, name: str) -> Tensor:
         """A whole tensor, in memory.
@@ -207,14 +257,6 @@ class StoredState:
                 "version of tronie"
             )
         return found
-
-    def _expect(self, name: str, wanted: Part) -> None:
-        stored = self.shape(name)
-        if stored != wanted.shape:
-            raise BadFile(
-                f"{self.path}: {name} has the shape {tuple(stored)}; {tuple(wanted.shape)} is "
-                "asked for. Was it trained on other data?"
-            )
 
 
 @contextmanager

@@ -1,7 +1,11 @@
 """Parts of tensors on disk: how torch's distributed checkpoint is told of them, and lists them.
 
-    tensors.json    {"format": 1, "step": 1200, "note": {...}, "tensors": {NAME: {"dtype", "shape",
-                    "parts": [{"offsets", "shape", "file", "at", "bytes"}, ...]}, ...}}
+    tensors.json    {"format": 2, "step": 1200, "note": {...}, "tensors": {NAME: {"dtype", "shape",
+                    "parts": [{"offsets", "shape", "file", "at", "bytes", "crc32"}, ...]}, ...},
+                    "crc32": of all that stands before it}
+
+The sum of each part is compared when it is read, that of the list when it is opened. Format 1, of
+earlier checkpoints, has no sums.
 
 Torch plans who writes what, writes the parts, and finds which of them a process needs. What is
 different here: a tensor may be some rows of a larger one (`Rows`), of any number and from any row
@@ -14,10 +18,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import torch
@@ -33,16 +37,23 @@ from torch.distributed.checkpoint.metadata import (
 )
 from torch.distributed.checkpoint.planner import (
     LoadPlan,
+    LoadPlanner,
     SavePlan,
+    SavePlanner,
     TensorWriteData,
     WriteItem,
     WriteItemType,
 )
 from torch.distributed.checkpoint.planner_helpers import create_read_items_for_chunk_list
 from torch.distributed.tensor import DTensor
+from torch.futures import Future
 
-FORMAT = 1
+FORMAT = 2
+WITHOUT_SUMS = 1
+"""The format before, which is still read."""
 LIST = "tensors.json"
+
+_BLOCK_BYTES = 1 << 20
 
 _DTYPES = {
     str(kind).removeprefix("torch."): kind
@@ -92,12 +103,41 @@ def part_of(one: Part) -> Part:
     return Rows(local, min(total, each * one.device_mesh.get_local_rank()), total)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a part lies; the names are those that torch's reader asks for."""
+
+    relative_path: str
+    offset: int
+    length: int
+    crc32: int | None
+    """None where it was written without."""
+    transform_descriptors: None = None
+
+
 class PartsWriter(FileSystemWriter):
-    """Parts as torch writes them; the list of them as JSON."""
+    """Parts as torch writes them, each with its sum; the list of them as JSON."""
 
     def __init__(self, path: Path, *, step: int, note: Mapping[str, Any]) -> None:
         super().__init__(path, overwrite=True)
         self._place, self._step, self._note = path, step, note
+
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[Any]]:
+        """Write the parts of this process, and sum up what is in the files then."""
+        written = super().write_data(plan, planner).wait()
+        summed: Future[list[Any]] = Future()
+        summed.set_result([replace(one, storage_data=self._summed(one)) for one in written])
+        return summed
+
+    def _summed(self, result: Any) -> _Place:
+        place = result.storage_data
+        name, at, length = str(place.relative_path), place.offset, place.length
+        return _Place(
+            relative_path=name,
+            offset=at,
+            length=length,
+            crc32=_sum_of(self._place / name, at=at, length=length),
+        )
 
     def finish(self, metadata: Metadata, results: list[list[Any]]) -> None:
         places = {one.index: one.storage_data for many in results for one in many}
@@ -114,11 +154,13 @@ class PartsWriter(FileSystemWriter):
                         "file": str(place.relative_path),
                         "at": place.offset,
                         "bytes": place.length,
+                        "crc32": place.crc32,
                     }
                 )
             kind = str(about.properties.dtype).removeprefix("torch.")
             tensors[name] = {"dtype": kind, "shape": list(about.size), "parts": parts}
         record = {"format": FORMAT, "step": self._step, "note": self._note, "tensors": tensors}
+        record["crc32"] = sum_of_list(record)
         with (self._place / LIST).open("w", encoding="utf-8") as file:
             json.dump(record, file, allow_nan=False)
             file.flush()
@@ -135,6 +177,17 @@ class PartsReader(FileSystemReader):
 
     def read_metadata(self, rank: int | None = None) -> Metadata:
         return self._known
+
+    def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
+        """Compare the sum of each part that is wanted, then read them."""
+        for index in dict.fromkeys(item.storage_index for item in plan.items):
+            place = self.storage_data[index]
+            file = Path(self.path) / place.relative_path
+            if place.crc32 is None:
+                continue
+            if _sum_of(file, at=place.offset, length=place.length) != place.crc32:
+                raise ValueError(f"{file.name} has other bytes than were written for {index.fqn}")
+        return super().read_data(plan, planner)
 
 
 class PartsSavePlanner(DefaultSavePlanner):
@@ -200,8 +253,19 @@ def _write_item(name: str, rows: Rows) -> WriteItem:
     )
 
 
-def metadata_of(tensors: Mapping[str, Any]) -> Metadata:
-    """What torch wants to know of a checkpoint, from our list of it."""
+def sum_of_list(record: Mapping[str, Any]) -> int:
+    """CRC-32 of a list, but for the sum itself, however its JSON is laid out."""
+    rest = {name: value for name, value in record.items() if name != "crc32"}
+    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
+
+
+def metadata_of(tensors: Mapping[str, Any], *, summed: bool) -> Metadata:
+    """What torch wants to know of a checkpoint, from our list of it.
+
+    Args:
+        tensors: As the list has them.
+        summed: Each part has its sum; not so in the format before.
+    """
     about: dict[str, Any] = {}
     places: dict[MetadataIndex, Any] = {}
     for name, one in tensors.items():
@@ -214,15 +278,25 @@ def metadata_of(tensors: Mapping[str, Any]) -> Metadata:
             if Path(file).name != file:
                 raise ValueError(f"the part {file!r} is not in its folder")
             chunks.append(chunk)
-            places[MetadataIndex(name, chunk.offsets)] = SimpleNamespace(
+            places[MetadataIndex(name, chunk.offsets)] = _Place(
                 relative_path=file,
-                offset=part["at"],
-                length=part["bytes"],
-                transform_descriptors=None,
+                offset=int(part["at"]),
+                length=int(part["bytes"]),
+                crc32=part["crc32"] if summed else None,
             )
         properties = TensorProperties(dtype=_DTYPES[one["dtype"]])
         about[name] = TensorStorageMetadata(properties, torch.Size(one["shape"]), chunks)
     return Metadata(state_dict_metadata=about, storage_data=places)
+
+
+def _sum_of(file: Path, *, at: int, length: int) -> int:
+    """CRC-32 of some bytes of a file, or of as many of them as there are."""
+    found, left = 0, length
+    with file.open("rb") as opened:
+        opened.seek(at)
+        while left > 0 and (data := opened.read(min(left, _BLOCK_BYTES))):
+            found, left = zlib.crc32(data, found), left - len(data)
+    return found
 
 
 def flush_folder(folder: Path) -> None:

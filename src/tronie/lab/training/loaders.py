@@ -103,10 +103,10 @@ class Loader:
         return self._source
 
     @property
-    def unreadable(self) -> tuple[str, ...]:
-        """Why each image that was skipped by this process could not be read."""
+    def unreadable(self) -> dict[int, str]:
+        """Images that this process has skipped, by number, and why each could not be read."""
         with self._lock:
-            return tuple(self._unreadable.values())
+            return dict(self._unreadable)
 
     def positions(self, step: int, part: int) -> NDArray[np.int64]:
         """The positions in the order of the run that this process takes, (b,)."""

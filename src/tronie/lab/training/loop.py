@@ -35,10 +35,11 @@ from tronie.errors import BadInput
 from tronie.lab.nn.collectives import all_max, rank
 from tronie.lab.training.checkpoint import StoredState, save_checkpoint
 from tronie.lab.training.checkpoint_parts import Part
+from tronie.lab.training.optimizer_state import load_optimizer, optimizer_parts
 from tronie.lab.training.recipe import Checkpoint
 from tronie.lab.training.run_log import RunLog, read_log
 from tronie.lab.training.schedule import Optimizer, Schedule, learning_rate, make_optimizer
-from tronie.lab.training.sharded_backbone import stored_for, total_norm
+from tronie.lab.training.sharded_backbone import total_norm
 
 GROWTH_STEPS = 100
 """Steps without overflow after which the scale of fp16 is doubled."""
@@ -82,7 +83,7 @@ class Task(Protocol):
     def note(self) -> Mapping[str, Any]:
         """What a checkpoint must hold besides, plain JSON."""
 
-    def told(self) -> Mapping[str, float]:
+    def told(self) -> Mapping[str, Any]:
         """What a line of the log should say besides."""
 
     def validate(self, step: int) -> Mapping[str, float]:
@@ -151,6 +152,7 @@ def run(
     stored: StoredState | None = None,
     progress: Progress | None = None,
     announce: Announce | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> Outcome:
     """Train to the end; every process calls this.
 
@@ -162,12 +164,16 @@ def run(
         stored: The state to go on from.
         progress: Called with every line of the log.
         announce: Called with a sentence for what is out of the ordinary.
+        ready: Called once, when the stored state is taken over and nothing is computed yet.
 
     Raises:
         BadInput: the loss is no number too often, or a checkpoint cannot be written.
         BadFile: the stored state does not fit.
     """
-    return _Run(task, pace, folder, device, stored, progress, announce).to_the_end()
+    opened = _Run(task, pace, folder, device, stored, progress, announce)
+    if ready is not None:
+        ready()
+    return opened.to_the_end()
 
 
 class _Run:
@@ -336,10 +342,7 @@ class _Run:
 
     def _save(self) -> None:
         began = time.perf_counter()
-        state: dict[str, Part] = dict(self._task.state())
-        for parameter, kept in self._optimizer.state.items():
-            for key, value in kept.items():
-                state[f"optimizer/{self._names[parameter]}/{key}"] = value
+        state = {**self._task.state(), **optimizer_parts(self._optimizer, self._names)}
         loop = {
             "skipped": self._skipped,
             "bad": self._bad,
@@ -358,18 +361,13 @@ class _Run:
 
     def _load(self, stored: StoredState) -> None:
         self._step = stored.step
-        loop = stored.note["loop"]
-        self._skipped, self._bad, self._good = loop["skipped"], loop["bad"], loop["good"]
+        counts = (stored.count_of("loop", name) for name in ("skipped", "bad", "good"))
+        self._skipped, self._bad, self._good = counts
+        scale = stored.number_of("loop", "scale")
         if self._pace.precision == "fp16":
-            self._scale = loop["scale"] if loop["scale"] != 1.0 else FIRST_SCALE
+            self._scale = scale if scale not in (0, 1) else FIRST_SCALE
         self._task.load(stored)
-        parameters = {name: parameter for parameter, name in self._names.items()}
-        for name in stored.names():
-            if name.startswith("optimizer/"):
-                whose, key = name.removeprefix("optimizer/").rsplit("/", 1)
-                one = parameters.get(whose)
-                if one is not None:
-                    self._optimizer.state[one][key] = stored_for(one, stored, name)
+        load_optimizer(self._optimizer, self._pace.optimizer, self._names, stored)
         self._before = [b.clone() for b in self._buffers]
 
     def _is_validation_step(self) -> bool:

@@ -16,8 +16,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tronie.errors import BadInput
-from tronie.lab.training.schedule import Optimizer, Schedule
+from tronie.lab.training.schedule import MOST_EPOCHS, Optimizer, Schedule
 from tronie.lab.training.settings import Entry, differences, entry_of
+
+MOST_NUMBERS, MOST_IMAGES, MOST_THREADS = 1 << 16, 1 << 24, 1024
+"""Of an embedding, of a step, and of a process."""
+MOST_SEED = (1 << 63) - 1
 
 MARGINS = "tronie.lab.nn.margins"
 HEADS = "tronie.lab.nn.heads"
@@ -25,7 +29,12 @@ HEADS = "tronie.lab.nn.heads"
 MAY_CHANGE = (
     "epochs",
     "schedule.",
-    "optimizer.",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "optimizer.head_weight_decay",
+    "optimizer.head_lr_ratio",
+    "optimizer.decay_only_matrices",
+    "optimizer.clip_norm",
     "precision",
     "sharded_backbone",
     "log_every",
@@ -81,6 +90,8 @@ class Data:
         for name, count in counts.items():
             if count < 1:
                 raise BadInput(f"data.{name} must be 1 or more; got {count}")
+        if self.threads > MOST_THREADS:
+            raise BadInput(f"data.threads must be at most {MOST_THREADS}; got {self.threads}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,22 +301,7 @@ class RecognitionRecipe:
         return self.teacher.copy_centers or not self.margin_weight
 
     def __post_init__(self) -> None:
-        counts = {
-            "embedding_size": self.embedding_size,
-            "batch_size": self.batch_size,
-            "accumulate": self.accumulate,
-            "bad_steps": self.bad_steps,
-            "log_every": self.log_every,
-        }
-        for name, count in counts.items():
-            if count < 1:
-                raise BadInput(f"{name} must be 1 or more; got {count}")
-        if self.epochs <= 0:
-            raise BadInput(f"epochs must be above 0; got {self.epochs}")
-        if self.batch_size % self.accumulate:
-            raise BadInput(
-                f"a batch of {self.batch_size} cannot be cut into {self.accumulate} equal parts"
-            )
+        self._check_sizes()
         if self.triplets.weight and self.data.together < 2:
             raise BadInput(
                 "triplets.weight asks for images of one person in a batch, and data.together is "
@@ -315,6 +311,27 @@ class RecognitionRecipe:
             raise BadInput(
                 "energy.weight asks class centers to move, which teacher.copy_centers or a "
                 "margin_weight of 0 forbids; leave one of them out"
+            )
+
+    def _check_sizes(self) -> None:
+        for name, least, most in (
+            ("embedding_size", 1, MOST_NUMBERS),
+            ("batch_size", 2, MOST_IMAGES),
+            ("accumulate", 1, MOST_IMAGES),
+            ("bad_steps", 1, None),
+            ("log_every", 1, None),
+            ("seed", 0, MOST_SEED),
+        ):
+            number = getattr(self, name)
+            if number < least:
+                raise BadInput(f"{name} must be {least} or more; got {number}")
+            if most is not None and number > most:
+                raise BadInput(f"{name} must be at most {most}; got {number}")
+        if not 0 < self.epochs <= MOST_EPOCHS:
+            raise BadInput(f"epochs must be above 0 and at most {MOST_EPOCHS:g}; got {self.epochs}")
+        if self.batch_size % self.accumulate:
+            raise BadInput(
+                f"a batch of {self.batch_size} cannot be cut into {self.accumulate} equal parts"
             )
 
 

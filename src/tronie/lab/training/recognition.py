@@ -9,8 +9,7 @@ over the processes (`tronie.lab.training.sharded_backbone`); class centers lie o
 always, and are moved by the head's own SGD. Embeddings are float32 from the head on, whatever the
 backbone computes in.
 
-A checkpoint holds    backbone/NAME    head/values, momenta, touched (rows: the classes)
-                      margin/NAME      head/missed/PROCESS (see `tronie.lab.nn.sparse_sgd`)
+A checkpoint holds backbone/NAME, and of head and margin what `head_state` tells.
 """
 
 from __future__ import annotations
@@ -35,11 +34,12 @@ from tronie.data.augment.photometric import jitter
 from tronie.images.pixels import Pixels
 from tronie.lab.nn.backbone import build_backbone
 from tronie.lab.nn.center_energy import center_energy
-from tronie.lab.nn.collectives import all_sum, gather_rows, rank, world_size
+from tronie.lab.nn.collectives import gather_rows, rank, world_size
 from tronie.lab.training.batch_triplets import batch_triplet_loss
 from tronie.lab.training.checkpoint import StoredState
-from tronie.lab.training.checkpoint_parts import Part, Rows
+from tronie.lab.training.checkpoint_parts import Part
 from tronie.lab.training.distillation import Teaching
+from tronie.lab.training.head_state import head_state, load_head
 from tronie.lab.training.loaders import Augment, Batch, Loader
 from tronie.lab.training.norm_statistics import (
     average_statistics,
@@ -49,6 +49,7 @@ from tronie.lab.training.norm_statistics import (
 from tronie.lab.training.order import share
 from tronie.lab.training.recipe import HEADS, MARGINS, Data, RecognitionRecipe
 from tronie.lab.training.sharded_backbone import gathered_plan, own_part, shard_backbone
+from tronie.lab.training.unreadable import Unreadable
 
 EmbedCrops = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Validate = Callable[[int, EmbedCrops], Mapping[str, float]]
@@ -77,6 +78,7 @@ class Recognition:
     ) -> None:
         self._recipe, self._loader, self._device = recipe, loader, device
         self._teaching, self._validate = teaching, validate
+        self._unreadable = Unreadable()
         self.backbone = open_backbone(recipe).to(device)
         sharded = recipe.sharded_backbone and world_size() > 1
         if not sharded:  # which torch does for plain layouts alone
@@ -165,17 +167,24 @@ class Recognition:
 
     def note(self) -> Mapping[str, Any]:
         shard = self.head.shard_state()
-        return {"classes": shard["classes"], "head_step": shard["step"]}
+        if self._recipe.data.unreadable == "skip":
+            self._unreadable.gather(self._loader.unreadable)
+        return {
+            "classes": shard["classes"],
+            "head_step": shard["step"],
+            "unreadable": self._unreadable.note(),
+        }
 
     def load(self, stored: StoredState) -> None:
         load_backbone(self.backbone, stored)
         load_head(self.head, stored)
+        self._unreadable.load(stored)
 
-    def told(self) -> Mapping[str, float]:
+    def told(self) -> Mapping[str, Any]:
         if self._recipe.data.unreadable == "refuse":
             return {}
-        count = torch.tensor(float(len(self._loader.unreadable)), device=self._device)
-        return {"unreadable": float(all_sum(count))}
+        self._unreadable.gather(self._loader.unreadable)
+        return self._unreadable.told()
 
     def validate(self, step: int) -> Mapping[str, float]:
         if self._validate is None:
@@ -227,63 +236,6 @@ def load_backbone(backbone: nn.Module, stored: StoredState) -> None:
         BadFile: a tensor is missing, has another shape, or is damaged.
     """
     stored.fill({f"backbone/{name}": one for name, one in backbone.state_dict().items()})
-
-
-def head_state(head: Any) -> dict[str, Part]:
-    """What a checkpoint holds of a head, by name: this process's part."""
-    shard = head.shard_state()
-    found: dict[str, Part] = {
-        f"head/{name}": Rows(tensor, shard["first"], shard["classes"])
-        for name, tensor in shard["rows"].items()
-    }
-    found |= {f"margin/{name}": tensor for name, tensor in shard["margin"].items()}
-    # How far back each process remembers is its own affair; all are kept, and the longest read.
-    found[f"head/missed/{rank()}"] = shard["missed"]
-    found[f"head/missed_from/{rank()}"] = torch.tensor(shard["missed_from"])
-    return found
-
-
-def stored_shard(head: Any, stored: StoredState) -> dict[str, Any]:
-    """This process's part of the class centers of a checkpoint, as `load_shard_state` takes it.
-
-    Raises:
-        BadFile: the checkpoint has none, or others, or is damaged.
-    """
-    shard = head.shard_state()
-    classes = int(stored.note["task"]["classes"])
-    rows: dict[str, Tensor] = {}
-    for name, own in shard["rows"].items():
-        there = max(0, min(len(own), classes - shard["first"]))
-        rows[name] = torch.empty((there, *own.shape[1:]), dtype=own.dtype)
-        stored.fill({f"head/{name}": Rows(rows[name], shard["first"], classes)})
-    margin = {name: tensor.detach().clone() for name, tensor in shard["margin"].items()}
-    stored.fill({f"margin/{name}": tensor for name, tensor in margin.items()})
-    prefix = "head/missed_from/"
-    starts = {
-        name.removeprefix(prefix): int(stored.tensor(name))
-        for name in stored.names()
-        if name.startswith(prefix)
-    }
-    longest = min(starts, key=lambda process: (starts[process], process))
-    return {
-        "classes": classes,
-        "first": shard["first"],
-        "rows": rows,
-        "margin": margin,
-        "step": int(stored.note["task"]["head_step"]),
-        "missed_from": starts[longest],
-        "missed": stored.tensor(f"head/missed/{longest}"),
-    }
-
-
-def load_head(head: Any, stored: StoredState) -> None:
-    """Fill this process's class centers and the margin from a checkpoint of any processes.
-
-    Raises:
-        BadFile: it has none, or others, or is damaged.
-        BadInput: it has more classes.
-    """
-    head.load_shard_state([stored_shard(head, stored)])
 
 
 def to_input(images: NDArray[np.uint8], device: torch.device) -> Tensor:

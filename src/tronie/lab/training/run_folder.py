@@ -16,15 +16,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from tronie import catalog
-from tronie.errors import BadFile, BadInput, NotFound
+from tronie.errors import BadFile, BadInput, NotFound, TronieError
 from tronie.lab.training.recipe import RecognitionRecipe
 from tronie.lab.training.settings import check_entries, from_dict, to_dict
 from tronie.provenance import provenance
@@ -38,6 +39,10 @@ RECIPE, DATA, CLASSES, PROVENANCE, LOCK = (
     "lock",
 )
 FORMAT = 1
+_WRITTEN = frozenset({LOCK, PROVENANCE, CLASSES, DATA})
+"""What may be there before there is a run."""
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
+_KINDS: Mapping[type, str] = {str: "a text", int: "a whole number"}
 TASKS: Mapping[str, type[RecognitionRecipe]] = {"recognition": RecognitionRecipe}
 """Folders of recipes, and what a recipe of each is."""
 
@@ -99,18 +104,23 @@ def read_recipe(folder: str | Path) -> NamedRecipe:
         NotFound: the folder holds no run.
         BadFile: the recipe cannot be read, or is of another version.
     """
-    record = _read(Path(folder), RECIPE)
+    record = _read_object(Path(folder), RECIPE)
     where = str(Path(folder) / RECIPE)
-    if record.get("format") != FORMAT or record.get("task") not in TASKS:
+    task = record.get("task")
+    if record.get("format") != FORMAT or not isinstance(task, str) or task not in TASKS:
         raise BadFile(
-            f"{where} is of format {record.get('format')} for {record.get('task')!r}; this version "
+            f"{where} is of format {record.get('format')} for {task!r}; this version "
             f"of tronie reads {FORMAT} for {', '.join(TASKS)}"
         )
-    recipe = from_dict(TASKS[record["task"]], record.get("recipe", {}), where=where)
-    check_entries(recipe)
-    return NamedRecipe(
-        name=str(record.get("name")), recipe=recipe, changes=tuple(record.get("changes", ()))
-    )
+    recipe = from_dict(TASKS[task], record.get("recipe", {}), where=where)
+    try:
+        check_entries(recipe)
+    except TronieError as error:
+        raise BadFile(f"{where} holds no recipe of this version of tronie: {error}") from error
+    changes = record.get("changes", [])
+    if not isinstance(changes, list) or not all(isinstance(one, dict) for one in changes):
+        raise BadFile(f"{where}: changes must be a list of objects; got {changes!r:.40}")
+    return NamedRecipe(name=str(record.get("name")), recipe=recipe, changes=tuple(changes))
 
 
 def write_recipe(folder: Path, named: NamedRecipe) -> None:
@@ -125,6 +135,23 @@ def write_recipe(folder: Path, named: NamedRecipe) -> None:
     _write(folder, RECIPE, record)
 
 
+def expect_free(folder: Path) -> None:
+    """See that a run can begin here: nothing is there, or a beginning that came to no run.
+
+    Raises:
+        BadInput: the folder holds a run already, or something else.
+    """
+    if (folder / RECIPE).is_file():
+        raise BadInput(
+            f"{folder} holds a run of {read_recipe(folder).name} already; go on with it by "
+            f"tronie train --resume {folder}, or name another --out"
+        )
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    ours = {name for name in there if name in _WRITTEN or _PART.fullmatch(name)}
+    if there - ours or (there and LOCK not in there):
+        raise BadInput(f"--out {folder} is a folder with other things in it; name a new one")
+
+
 def begin_folder(
     folder: Path, named: NamedRecipe, facts: DataFacts, classes: Sequence[str]
 ) -> None:
@@ -133,17 +160,13 @@ def begin_folder(
     Raises:
         BadInput: the folder holds a run already, or something else, or cannot be written.
     """
-    if (folder / RECIPE).is_file():
-        raise BadInput(
-            f"{folder} holds a run of {read_recipe(folder).name} already; go on with it by "
-            f"tronie train --resume {folder}, or name another --out"
-        )
-    if folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
-        raise BadInput(f"--out {folder} is a folder with other things in it; name a new one")
+    expect_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"--out {folder} cannot be made: {error.strerror}") from error
+    for left in folder.glob(".*.part"):  # by a beginning that was killed
+        left.unlink()
     _write(folder, PROVENANCE, provenance().to_dict())
     _write(folder, CLASSES, list(classes))
     _write(folder, DATA, vars(facts))
@@ -170,34 +193,64 @@ def read_facts(folder: str | Path) -> DataFacts:
         NotFound: the folder holds no run.
         BadFile: it cannot be read.
     """
-    try:
-        return DataFacts(**_read(Path(folder), DATA))
-    except TypeError as error:
-        raise BadFile(f"{Path(folder) / DATA} cannot be read: {error}") from error
+    record = _read_object(Path(folder), DATA)
+    for name, kind in get_type_hints(DataFacts).items():
+        if type(record.get(name)) is not kind:
+            raise BadFile(
+                f"{Path(folder) / DATA} must hold {name}, {_KINDS[kind]}; got "
+                f"{record.get(name, 'nothing')!r:.40}"
+            )
+    return DataFacts(**{name: record[name] for name in get_type_hints(DataFacts)})
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """The folder for one process alone; let go when the process ends, however it ends.
 
+    A folder that was made here, and into which nothing was put, is gone afterwards.
+
     Raises:
         BadInput: another process trains in it.
     """
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise BadInput(f"the folder {folder} cannot be used: {error.strerror}") from error
     try:
+        _lock(number, folder)
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadInput(
-                f"another process trains in {folder}; wait for it, or name another folder"
-            ) from None
-        yield
+            yield
+        finally:
+            if new:
+                _remove_unused(folder)
     finally:
         os.close(number)
+
+
+def _lock(number: int, folder: Path) -> None:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_there = os.fstat(number).st_nlink > 0  # else whoever held it has just removed it
+    except OSError:
+        is_there = False
+    if not is_there:
+        raise BadInput(f"another process trains in {folder}; wait for it, or name another folder")
+
+
+def _remove_unused(folder: Path) -> None:
+    with suppress(OSError):  # it was removed meanwhile, or holds a run: both are well
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
+
+
+def _read_object(folder: Path, name: str) -> dict[str, Any]:
+    record = _read(folder, name)
+    if not isinstance(record, dict):
+        raise BadFile(f"{folder / name} must hold an object; it holds {record!r:.40}")
+    return record
 
 
 def _read(folder: Path, name: str) -> Any:

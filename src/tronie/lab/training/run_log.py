@@ -6,7 +6,8 @@
 
 Steps count from 1, as the steps that are done. A run that goes on from an earlier step first
 forgets what it had told of later ones, so that the log reads as if nothing had happened. The same
-numbers go to TensorBoard's files where that package is installed and they are asked for.
+numbers go to TensorBoard's files where that package is installed, they are asked for, and the name
+of the folder is UTF-8.
 """
 
 from __future__ import annotations
@@ -106,6 +107,10 @@ def _cut(path: Path, after_step: int) -> None:
 
 
 def _board(folder: Path, after_step: int) -> Any:
+    try:
+        str(folder).encode()  # TensorBoard takes no name that is not text
+    except UnicodeEncodeError:
+        return None
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -12,20 +12,13 @@ is listed and refused. Its data must be those it began with: as many images, of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tronie.errors import BadInput
 from tronie.lab.training.checkpoint import StoredState, checkpoints, newest_checkpoint
-from tronie.lab.training.distillation import (
-    Teaching,
-    all_centers,
-    check_teacher,
-    teaching_of_file,
-)
 from tronie.lab.training.distributed import Place
 from tronie.lab.training.loaders import Loader
 from tronie.lab.training.loop import CHECKPOINTS, Announce, Outcome, Pace, Progress
@@ -36,16 +29,13 @@ from tronie.lab.training.recognition import (
     Recognition,
     augmentation,
     load_backbone,
-    load_head,
     memory_plan,
-    open_backbone,
-    open_head,
-    stored_shard,
 )
 from tronie.lab.training.run_folder import (
     DataFacts,
     NamedRecipe,
     begin_folder,
+    expect_free,
     held,
     read_classes,
     read_facts,
@@ -55,8 +45,10 @@ from tronie.lab.training.run_folder import (
 from tronie.lab.training.settings import check_entries, differences, override
 from tronie.lab.training.sources import Source, open_source
 from tronie.lab.training.together import first_alone
+from tronie.lab.training.trained import last_checkpoint, load_trained, teaching_of
 from tronie.lab.training.validation import check_validation, validate
-from tronie.runtime.session import usable_cores
+
+__all__ = ["Run", "begin", "go_on", "load_trained", "steps_of"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -76,10 +68,14 @@ class Run:
     """Bytes in each process, by what they are for."""
     assumed: tuple[str, ...]
     """What a teacher's file does not state, one sentence each."""
+    notes: tuple[str, ...]
+    """What else should be known before it begins, one sentence each."""
     _task: Recognition
     _pace: Pace
     _place: Place
     _stored: StoredState | None
+    _write_down: Callable[[], None] | None
+    """What is changed in the folder once all that was stored is taken over, and not before."""
 
     def train(
         self, *, progress: Progress | None = None, announce: Announce | None = None
@@ -88,6 +84,8 @@ class Run:
         if announce is not None:
             for words in self.assumed:
                 announce(f"assumed: {words}")
+            for words in self.notes:
+                announce(words)
         return run_loop(
             self._task,
             self._pace,
@@ -96,6 +94,7 @@ class Run:
             stored=self._stored,
             progress=progress,
             announce=announce,
+            ready=self._write_down,
         )
 
 
@@ -108,7 +107,8 @@ def begin(
     Args:
         named: The recipe.
         data: The images, and what it is judged by.
-        out: A folder that is not there yet, or empty.
+        out: A folder that is not there yet, or empty. It becomes a run when everything else is
+            ready: what is refused leaves it free.
         place: Where this process is.
         changes: Settings of the recipe to be changed, `name=value` each.
 
@@ -125,18 +125,24 @@ def begin(
         )
     named = NamedRecipe(name=named.name, recipe=recipe)
     with ExitStack() as closing:
+        with _held_by_first(out, closing) as mine:
+            if mine:
+                expect_free(out)
         source = open_source(data, recipe.data, closing=closing)
-        check_validation(recipe.validation, data)
+        notes = _checked_validation(recipe, data)
         facts = DataFacts(
             folder=str(data.resolve()),
             images=len(source),
             classes=len(source.classes),
             fingerprint=source.fingerprint(),
         )
-        with _held_by_first(out, closing) as mine:
+        run = _ready(
+            named, source, data=data, folder=out, place=place, closing=closing, notes=notes
+        )
+        with first_alone(f"{out} cannot be used") as mine:
             if mine:
                 begin_folder(out, named, facts, source.classes)
-        yield _ready(named, source, data=data, folder=out, place=place, closing=closing)
+        yield run
 
 
 @contextmanager
@@ -180,15 +186,19 @@ def go_on(
     with ExitStack() as closing:
         source = open_source(at, new.data, closing=closing)
         _expect_same_data(source, facts, read_classes(folder), at)
-        check_validation(new.validation, at)
+        notes = _checked_validation(new, at)
         changed = tuple(differences(named.recipe, new))
-        with _held_by_first(folder, closing) as mine:
+        with _held_by_first(folder, closing):
             stored = _newest(folder)
-            if changed:
-                told = {"step": stored.step if stored else 0, "differences": list(changed)}
-                named = replace(named, recipe=new, changes=(*named.changes, told))
-                if mine:
+        if changed:
+            told = {"step": stored.step if stored else 0, "differences": list(changed)}
+            named = replace(named, recipe=new, changes=(*named.changes, told))
+
+        def write_down() -> None:
+            with first_alone(f"{folder} cannot be used") as mine:
+                if mine and changed:
                     write_recipe(folder, named)
+
         yield _ready(
             named,
             source,
@@ -198,20 +208,9 @@ def go_on(
             closing=closing,
             stored=stored,
             changed=changed,
+            notes=notes,
+            write_down=write_down,
         )
-
-
-def load_trained(folder: str | Path) -> tuple[RecognitionRecipe, Any]:
-    """The recipe of a run, and its backbone after the last checkpoint, on the CPU, in evaluation.
-
-    Raises:
-        NotFound: there is no run, or it has no checkpoint yet.
-        BadFile: its files are damaged.
-    """
-    recipe = read_recipe(folder).recipe
-    backbone = open_backbone(recipe)
-    load_backbone(backbone, newest_checkpoint(Path(folder) / CHECKPOINTS))
-    return recipe, backbone.eval()
 
 
 def steps_of(recipe: RecognitionRecipe, images: int) -> int:
@@ -229,28 +228,19 @@ def _ready(
     closing: ExitStack,
     stored: StoredState | None = None,
     changed: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+    write_down: Callable[[], None] | None = None,
 ) -> Run:
     recipe = named.recipe
-    loader = closing.enter_context(
-        Loader(
-            source,
-            batch_size=recipe.batch_size,
-            parts=recipe.accumulate,
-            seed=recipe.seed,
-            rank=place.rank,
-            ranks=place.ranks,
-            augment=augmentation(recipe.data, seed=recipe.seed),
-            skip_unreadable=recipe.data.unreadable == "skip",
-            threads=recipe.data.threads,
-            together=recipe.data.together,
-        )
-    )
+    _expect_room_for_statistics(recipe, place)
+    loader = closing.enter_context(_loader(recipe, source, place))
     judged = recipe.validation
 
     def judge(step: int, embed: EmbedCrops) -> Mapping[str, float]:
-        return validate(judged, data, folder, step, embed)
+        skip = recipe.data.unreadable == "skip"
+        return validate(judged, data, folder, step, embed, skip_unreadable=skip)
 
-    teaching = _teaching(recipe, source, place)
+    teaching = teaching_of(recipe, source, place)
     task = Recognition(
         recipe,
         loader,
@@ -260,7 +250,7 @@ def _ready(
     )
     closing.callback(task.close)
     if recipe.start_from and stored is None:
-        load_backbone(task.backbone, newest_checkpoint(Path(recipe.start_from) / CHECKPOINTS))
+        load_backbone(task.backbone, last_checkpoint(recipe.start_from, asked_by="start_from: "))
     steps = steps_of(recipe, len(source))
     return Run(
         folder=folder,
@@ -274,7 +264,24 @@ def _ready(
         _task=task,
         _pace=_pace(recipe, steps=steps, images=len(source)),
         _place=place,
+        notes=(*notes, *_about_rates(recipe)),
         _stored=stored,
+        _write_down=write_down,
+    )
+
+
+def _loader(recipe: RecognitionRecipe, source: Source, place: Place) -> Loader:
+    return Loader(
+        source,
+        batch_size=recipe.batch_size,
+        parts=recipe.accumulate,
+        seed=recipe.seed,
+        rank=place.rank,
+        ranks=place.ranks,
+        augment=augmentation(recipe.data, seed=recipe.seed),
+        skip_unreadable=recipe.data.unreadable == "skip",
+        threads=recipe.data.threads,
+        together=recipe.data.together,
     )
 
 
@@ -294,45 +301,6 @@ def _pace(recipe: RecognitionRecipe, *, steps: int, images: int) -> Pace:
     )
 
 
-def _teaching(recipe: RecognitionRecipe, source: Source, place: Place) -> Teaching | None:
-    """The teacher of a recipe, ready; None where it has none."""
-    asked = recipe.teacher
-    if not asked.is_named:
-        return None
-    if asked.model:
-        threads = max(1, usable_cores() // place.ranks)
-        return teaching_of_file(asked, student_size=recipe.embedding_size, threads=threads)
-    folder = Path(asked.run)
-    theirs, network = load_trained(folder)
-    classes = read_classes(folder)
-    check_teacher(
-        asked,
-        student_size=recipe.embedding_size,
-        teacher_size=theirs.embedding_size,
-        same_classes=classes == source.classes,
-    )
-    centers, everyone = None, None
-    stored = newest_checkpoint(folder / CHECKPOINTS)
-    head = open_head(theirs, classes=len(classes))
-    if asked.copy_centers:
-        if theirs.head != recipe.head and "subcenter" in (theirs.head.name, recipe.head.name):
-            raise BadInput(
-                f"centers of {theirs.head.name} cannot be copied to {recipe.head.name}: they have "
-                f"other shapes. Set head={theirs.head.name}"
-            )
-        centers = stored_shard(head, stored)
-    if asked.kl:
-        load_head(head, stored)
-        everyone = all_centers(head).to(place.device)
-    return Teaching(
-        settings=asked,
-        network=network.to(place.device).requires_grad_(False),
-        centers=centers,
-        classes=everyone,
-        scale=float(getattr(head.margin, "scale", 64.0)),
-    )
-
-
 @contextmanager
 def _held_by_first(folder: Path, closing: ExitStack) -> Iterator[bool]:
     """Process 0 holds the folder to the end of the run, and does what is inside alone."""
@@ -340,6 +308,38 @@ def _held_by_first(folder: Path, closing: ExitStack) -> Iterator[bool]:
         if mine:
             closing.enter_context(held(folder))
         yield mine
+
+
+def _checked_validation(recipe: RecognitionRecipe, data: Path) -> tuple[str, ...]:
+    """What `check_validation` has to tell; process 0 reads, and all leave together."""
+    notes: tuple[str, ...] = ()
+    with first_alone("validation cannot begin") as mine:
+        if mine:
+            skip = recipe.data.unreadable == "skip"
+            notes = check_validation(recipe.validation, data, skip_unreadable=skip)
+    return notes
+
+
+def _expect_room_for_statistics(recipe: RecognitionRecipe, place: Place) -> None:
+    """Batch norm has no variance of one image."""
+    part = recipe.batch_size // recipe.accumulate
+    own = part if recipe.norm_statistics == "global" else part // place.ranks
+    if own == 1:
+        raise BadInput(
+            f"batch_size={recipe.batch_size} in {recipe.accumulate} parts over {place.ranks} "
+            "processes leaves one image to each, and batch normalization needs two or more; raise "
+            "batch_size, lower accumulate, or set norm_statistics=global"
+        )
+
+
+def _about_rates(recipe: RecognitionRecipe) -> tuple[str, ...]:
+    warm = recipe.schedule.warmup_epochs
+    if warm <= recipe.epochs:
+        return ()
+    return (
+        f"schedule.warmup_epochs is {warm:g} and epochs {recipe.epochs:g}: the rate rises to the "
+        f"end and reaches {recipe.epochs / warm:.0%} of schedule.peak_lr",
+    )
 
 
 def _newest(folder: Path) -> StoredState | None:
@@ -359,7 +359,8 @@ def _expect_same_data(
         ("gone", set(classes) - set(source.classes)),
     ):
         if names:
-            told.append(f"{len(names)} classes are {what}, such as {min(names)!r}")
+            are = "class is" if len(names) == 1 else "classes are"
+            told.append(f"{len(names)} {are} {what}, such as {min(names)!r}")
     raise BadInput(
         f"{folder} is not what this run was begun with: {'; '.join(told) or 'labels differ'}. "
         "Restore it, or begin another run with start_from"

@@ -26,6 +26,10 @@ from torch import nn
 
 from tronie.errors import BadInput
 
+MOST_EPOCHS = 1e6
+MOST_RATE, MOST_FACTOR = 1e30, 1e6
+"""Products of both stay within float32."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
@@ -45,12 +49,24 @@ class Schedule:
     """What a drop multiplies the rate by."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.peak_lr) and self.peak_lr >= 0):
-            raise BadInput(f"schedule.peak_lr must be 0 or more and finite; got {self.peak_lr}")
-        if self.warmup_epochs < 0 or self.power <= 0 or self.drop_factor <= 0:
+        if not (math.isfinite(self.peak_lr) and 0 <= self.peak_lr <= MOST_RATE):
             raise BadInput(
-                "schedule needs warmup_epochs >= 0, power > 0 and drop_factor > 0; got "
+                f"schedule.peak_lr must be 0 or more and finite, at most {MOST_RATE:g}; got "
+                f"{self.peak_lr}"
+            )
+        if self.warmup_epochs < 0 or self.power <= 0 or not 0 < self.drop_factor <= 1:
+            raise BadInput(
+                "schedule needs warmup_epochs >= 0, power > 0 and drop_factor in (0, 1]; got "
                 f"{self.warmup_epochs}, {self.power} and {self.drop_factor}"
+            )
+        if self.warmup_epochs > MOST_EPOCHS:
+            raise BadInput(
+                f"schedule.warmup_epochs must be at most {MOST_EPOCHS:g}; got {self.warmup_epochs}"
+            )
+        if any(not 0 < epoch <= MOST_EPOCHS for epoch in self.drops):
+            raise BadInput(
+                f"schedule.drops must be epochs above 0 and at most {MOST_EPOCHS:g}; got "
+                f"{', '.join(f'{epoch:g}' for epoch in self.drops)}"
             )
         if self.shape == "drops" and not self.drops:
             raise BadInput("schedule.shape=drops needs the epochs of the drops in schedule.drops")
@@ -81,6 +97,11 @@ class Optimizer:
             raise BadInput(
                 "optimizer needs a momentum in [0, 1) and nothing below 0; got momentum "
                 f"{self.momentum} and {numbers}"
+            )
+        if self.clip_norm > MOST_RATE or max(numbers[:3]) > MOST_FACTOR:
+            raise BadInput(
+                f"optimizer needs weight decays and a head_lr_ratio of at most {MOST_FACTOR:g}, "
+                f"and a clip_norm of at most {MOST_RATE:g}; got {numbers}"
             )
 
 

@@ -28,6 +28,9 @@ from tronie.data.readers.shards import ABOUT, Shards
 from tronie.errors import BadFile, BadInput, NotEnoughData, NotFound
 from tronie.lab.training.recipe import Data
 
+MOST_LABEL = 1 << 53
+"""A label from here on is a damaged record, and no class."""
+
 ARCHIVE = "train.rec"
 """What an archive is called in a folder, as InsightFace's data sets have it."""
 
@@ -92,6 +95,11 @@ def _form_of(root: Path) -> str:
     if len(found) > 1:
         raise BadInput(
             f"{root} holds {' and '.join(found)}; say which with --set data.form={found[0]}"
+        )
+    if not found and (left := sorted(path.name for path in root.glob("shard-*.bin"))):
+        raise BadInput(
+            f"{root} holds shards, such as {left[0]}, and no {ABOUT} that tells of them; copy it "
+            "again"
         )
     return found[0] if found else "folder"
 
@@ -162,8 +170,10 @@ def _archive_labels(
 
 def _whole_label(archive: RecordArchive, key: int, path: Path) -> int:
     label = archive.read(key).label
-    if not label or not label[0].is_integer() or label[0] < 0:
-        raise BadFile(f"{path}: record {key} must be labeled with a whole number; got {label[:2]}")
+    if not label or not label[0].is_integer() or not 0 <= label[0] < MOST_LABEL:
+        raise BadFile(
+            f"{path}: record {key} must be labeled with a whole number below 2**53; got {label[:2]}"
+        )
     return int(label[0])
 
 
@@ -200,6 +210,8 @@ def _numbered(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]
 
 
 def _file_bytes(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+        raise BadInput(f"{path} is no plain file but a pipe, a folder or a device; move it away")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -350,3 +350,16 @@ def test_the_first_runs_of_openvino_may_come_from_four_threads_at_once(tmp_path)
             check=True,
             timeout=60,
         )
+
+
+def test_a_file_is_never_read_in_the_engines_own_format(tmp_path, embedder_file):
+    """Its mark may stand within an ONNX file, and another graph behind it."""
+    model = onnx.load(embedder_file)
+    model.producer_name = "ORTM"
+    marked = tmp_path / "marked.onnx"
+    marked.write_bytes(model.SerializeToString())
+    assert marked.read_bytes()[4:8] == b"ORTM"
+    pixels = crops(2)
+    np.testing.assert_array_equal(
+        open_session(marked).run(pixels)[0], open_session(embedder_file).run(pixels)[0]
+    )

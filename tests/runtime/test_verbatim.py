@@ -112,3 +112,19 @@ def test_a_model_without_input_cannot_be_run():
 def test_a_lack_of_memory_is_one_error_however_it_is_said(words):
     assert isinstance(verbatim._told(RuntimeError(words)), MemoryError)
     assert isinstance(verbatim._told(RuntimeError("node 7")), BadModel)
+
+
+def marked(data):
+    """The same network, with the mark of the engine's own format where the engine looks for it."""
+    model = onnx.ModelProto.FromString(data)
+    model.producer_name = "ORTM"
+    made = model.SerializeToString()
+    assert made[4:8] == b"ORTM"
+    return made
+
+
+def test_an_onnx_file_is_never_read_in_the_engines_own_format():
+    """Both may stand in the same bytes; what was checked is what runs."""
+    data = file_of([helper.make_node("Relu", ["x"], ["y"])], [("y", TensorProto.FLOAT, None)])
+    session = open_verbatim(marked(data), 1)
+    np.testing.assert_array_equal(session.run(PIXELS)[0], np.maximum(PIXELS, 0))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import BadModel
-from tronie.runtime.engine import onnxruntime
+from tronie.runtime.engine import AS_ONNX, onnxruntime
 
 DTYPES = {
     "tensor(float)": "float32",
@@ -77,6 +77,7 @@ def open_verbatim(data: bytes, threads: int) -> VerbatimSession:
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 4
+    settings.add_session_config_entry(*AS_ONNX)
     try:
         return VerbatimSession(
             onnxruntime.InferenceSession(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -434,3 +435,13 @@ EVERY_BOUND = {
     *("processes", "threads", "memory", "cpu_time", "wall_clock", "file_size", "output_size"),
     *("open_files", "core_dumps", "environment", "parent_death"),
 }
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_that_somebody_else_ends_is_nobodys_fault_but_ours(number):
+    with Sandbox(DOUBLE, name="model", bounds=QUICK) as box:
+        for child in children():
+            os.kill(int(child), number)
+        with pytest.raises(SandboxError, match="was ended from outside") as caught:
+            box.run(PIXELS)
+        assert caught.value.kind == "start"

@@ -100,7 +100,7 @@ class SandboxError(TronieError):
     Attributes:
         kind: "memory", "time", "crashed", "output" (too large, or no arrays of numbers),
             "refused" (the engine does not take the model, or failed on it) or "start" (ours:
-            the sandbox itself did not come about).
+            the sandbox itself did not come about, or was ended from outside).
         log: What the stranger's model made the engine say, escaped; for the organizer only.
     """
 
@@ -295,6 +295,10 @@ class Sandbox:
             return self._too_large()
         if code == -signal.SIGSYS:
             return self._broken("crashed", "tried a system call that no model needs")
+        if code in (-signal.SIGKILL, -signal.SIGTERM):
+            # Not by us, who would know why: by somebody else, or for want of memory in all. A
+            # locked child has no call to send itself these.
+            return self._broken("start", f"was ended from outside ({self._process.ending})")
         return self._broken("crashed", f"ended its process ({self._process.ending})")
 
     def _broken(self, kind: Fault, what: str) -> SandboxError:

@@ -18,6 +18,7 @@ CATALOGUES = {
     "runtime/detectors": "contracts/test_detectors.py",
     "evaluation/protocols": "contracts/test_protocols.py",
     "lab/nn/backbones": "contracts/test_backbones.py",
+    "lab/nn/detectors": "contracts/test_detectors_lab.py",
     "lab/recipes/recognition": "contracts/test_recipes.py",
     "server/challenge/tracks": "contracts/test_tracks.py",
 }

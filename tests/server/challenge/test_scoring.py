@@ -105,10 +105,10 @@ def test_a_worker_that_was_killed_goes_on_where_it_was(packed, tmp_path, monkeyp
     def dies(pixels):
         calls.append(1)
         if len(calls) == 6:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("stopped")
         return run(pixels)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
         embed_all(data, dies, out, name="m", batch=8)
     assert not out.exists()
     calls.clear()
@@ -169,13 +169,13 @@ def test_parts_of_another_model_are_thrown_away(packed, tmp_path, monkeypatch):
 
     def stops(done, total):
         if done == 32:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("stopped")
 
     def other(pixels):
         return -run(pixels)
 
     for name, first in (("m", other), ("m", run)):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="stopped"):
             embed_all(
                 data, first, tmp_path / "M.npy", name=f"{name}{first}", batch=8, progress=stops
             )

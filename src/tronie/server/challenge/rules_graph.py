@@ -117,7 +117,6 @@ def _operator_checks(found: GraphSurvey, track: Track) -> list[Check]:
     named = CONTROL_FLOW | RANDOM | SEQUENCES | QUANTIZED | RESAMPLERS | UNCOUNTED
     strange = [kind for kind in kinds if kind not in OPERATORS and kind not in named]
     branched = [k for k in kinds if k in CONTROL_FLOW] + list(found.subgraph_owners)
-    domains = [domain for domain, _ in found.opsets]
     held = "the graph holds"
     return [
         check(
@@ -158,6 +157,14 @@ def _operator_checks(found: GraphSurvey, track: Track) -> list[Check]:
             ),
             f"all {len(kinds)} types of operators are on the list",
         ),
+        *_opset_checks(found),
+        *_ban_checks(kinds),
+    ]
+
+
+def _opset_checks(found: GraphSurvey) -> list[Check]:
+    domains = [domain for domain, _ in found.opsets]
+    return [
         check(
             "graph.opset_operators",
             listed(
@@ -178,7 +185,6 @@ def _operator_checks(found: GraphSurvey, track: Track) -> list[Check]:
         ),
         _range("graph.opset", "opset", found.opset or 0, LEAST_OPSET, MOST_OPSET),
         _range("graph.ir_version", "IR version", found.ir_version, LEAST_IR, MOST_IR),
-        *_ban_checks(kinds),
     ]
 
 

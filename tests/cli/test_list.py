@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tronie.cli.main import VERBS
+from tronie.server.challenge import track as tracks
 
 list_module = importlib.import_module("tronie.cli.list")
 
@@ -25,13 +26,33 @@ MODEL = 'summary = "A toy model"\nsource = "a wheel"\nlicense = "MIT"\ndimension
 
 
 NETWORK = '"""A toy network."""\nVARIANTS = {"18": 1, "x1.25": 2}\nraise RuntimeError("not run")\n'
+TRACKS = """from tronie.server.challenge.track import Column, Limits, Track
+VARIANTS = {
+    "light": Track(
+        title="The toy cup",
+        summary="Toys.",
+        rules=("Play fair.",),
+        protocol="lfw-all",
+        takes="model",
+        limits=Limits(upload_bytes=1 << 20, dimension=64),
+        columns=(Column(key="accuracy", title="Accuracy"),),
+        source="a box",
+    )
+}
+"""
 LABORATORY = ("backbones", "margins", "heads")
 
 
 @pytest.fixture
 def catalogues(tmp_path, monkeypatch):
     """One detector format, one model, no protocol, a network of two variants and one recipe."""
-    for name in ("toy_formats", "toy_models", "toy_protocols", "toy_recipes/recognition"):
+    for name in (
+        "toy_formats",
+        "toy_models",
+        "toy_protocols",
+        "toy_tracks",
+        "toy_recipes/recognition",
+    ):
         (tmp_path / name).mkdir(parents=True)
     for kind in LABORATORY:
         (tmp_path / f"toy_{kind}").mkdir()
@@ -45,6 +66,8 @@ def catalogues(tmp_path, monkeypatch):
     monkeypatch.setattr(list_module, "DETECTORS", "toy_formats")
     monkeypatch.setattr(list_module, "MODELS", "toy_models")
     monkeypatch.setattr(list_module, "PROTOCOLS", "toy_protocols")
+    (tmp_path / "toy_tracks" / "toy_cup.py").write_text(TRACKS)
+    monkeypatch.setattr(tracks, "CATALOGUE", "toy_tracks")
 
 
 def test_without_a_kind_the_kinds_are_listed_and_counted(catalogues, cli_here):
@@ -52,6 +75,7 @@ def test_without_a_kind_the_kinds_are_listed_and_counted(catalogues, cli_here):
         {"kind": "models", "entries": 1},
         {"kind": "detectors", "entries": 1},
         {"kind": "protocols", "entries": 0},
+        {"kind": "tracks", "entries": 1},
         {"kind": "backbones", "entries": 2},
         {"kind": "margins", "entries": 0},
         {"kind": "heads", "entries": 0},
@@ -78,6 +102,20 @@ def test_a_recipe_is_named_with_its_task_as_it_is_trained(catalogues, cli_here):
     (row,) = cli_here("list", "recipes", "--json").json_lines()
     assert row == {"name": "recognition/toy_run", "summary": "A toy run."}
     assert "A toy run." in cli_here("show", "recognition/toy_run").out
+
+
+def test_a_track_is_listed_by_its_title_and_shown_with_its_rules(catalogues, cli_here):
+    (row,) = cli_here("list", "tracks", "--json").json_lines()
+    assert row == {"name": "toy-cup-light", "summary": "The toy cup"}
+    ran = cli_here("show", "toy-cup-light")
+    assert ran.out.startswith("toy-cup-light (tracks)\n\nThe toy cup\n\nToys.\n\nLimits\n")
+    assert "Rules\n    Play fair." in ran.out
+    (told,) = cli_here("show", "toy-cup-light", "--json").json_lines()
+    assert (told["source"], told["entry"]["dimension"], told["entry"]["takes"]) == (
+        "a box",
+        64,
+        "model",
+    )
 
 
 def test_a_model_is_listed_by_its_summary(catalogues, cli_here):

@@ -4,7 +4,8 @@
 
     <!-- needs: torch -->
 
-is skipped by name where torch is not installed. A copy of src that a page makes in its own folder
+is skipped by name where torch is not installed, and one that says `needs: server` where the serve
+extra is not. A copy of src that a page makes in its own folder
 comes first, so that a page may show what is added to the package.
 """
 
@@ -32,7 +33,10 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if page.is_file()]
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 SOURCE = REPOSITORY / "src"
-NEEDS_TORCH = re.compile(r"^<!--\s*needs:\s*torch\s*-->$", re.MULTILINE)
+NEEDS = re.compile(r"^<!--\s*needs:\s*(torch|server)\s*-->$", re.MULTILINE)
+MARKS = {"torch": pytest.mark.lab, "server": pytest.mark.server}
+MODULE = {"torch": "torch", "server": "fastapi"}
+"""That is looked for, to know whether what a page needs is installed."""
 MODULES = [f for f in sorted(SOURCE.rglob("*.py")) if ">>> " in f.read_text(encoding="utf-8")]
 
 
@@ -40,22 +44,23 @@ def named(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
-def needs_torch(page: Path) -> bool:
-    return NEEDS_TORCH.search(page.read_text(encoding="utf-8")) is not None
+def needs(page: Path) -> list[str]:
+    return NEEDS.findall(page.read_text(encoding="utf-8"))
 
 
 def marks(page: Path) -> list[pytest.MarkDecorator]:
     network = [pytest.mark.network] if pages.needs_network(page) else []
-    return [pytest.mark.slow, *network, *([pytest.mark.lab] if needs_torch(page) else [])]
+    return [pytest.mark.slow, *network, *(MARKS[need] for need in needs(page))]
 
 
 def runnable() -> list[object]:
     return [pytest.param(page, id=named(page), marks=marks(page)) for page in PAGES]
 
 
-def skip_without_torch(page: Path) -> None:
-    if needs_torch(page) and importlib.util.find_spec("torch") is None:
-        pytest.skip(f"{page.name} needs torch, which is not installed")
+def skip_without_what_it_needs(page: Path) -> None:
+    for need in needs(page):
+        if importlib.util.find_spec(MODULE[need]) is None:
+            pytest.skip(f"{page.name} needs {need}, which is not installed")
 
 
 def not_run() -> list[object]:
@@ -111,7 +116,7 @@ def run_page(page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", runnable())
 def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
-    skip_without_torch(page)
+    skip_without_what_it_needs(page)
     monkeypatch.chdir(tmp_path)
     run_page(page, tmp_path)
 
@@ -137,11 +142,12 @@ def test_a_link_inside_the_tree_leads_somewhere(page):
     assert [t for t in inside if not (page.parent / t).exists()] == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_the_examples_in_docstrings_run(module):
-    name = ".".join(module.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
-    if name.startswith("tronie.lab."):
-        pytest.importorskip("torch")
+@pytest.mark.parametrize("file", MODULES, ids=named)
+def test_the_examples_in_docstrings_run(file):
+    name = ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+    for room, module in (("tronie.lab.", "torch"), ("tronie.server.sites.", "fastapi")):
+        if name.startswith(room):
+            pytest.importorskip(module)
     results = doctest.testmod(importlib.import_module(name))
     assert results.failed == 0
 
@@ -184,15 +190,17 @@ def test_the_blocks_of_a_page_share_a_folder_and_their_names(tmp_path, monkeypat
     run_page(page, tmp_path)
 
 
-def test_a_page_that_needs_torch_is_skipped_by_name_where_it_is_not(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("need", "mark"), MARKS.items())
+def test_a_page_is_skipped_by_name_where_what_it_needs_is_not(need, mark, tmp_path, monkeypatch):
     page = tmp_path / "page.md"
-    page.write_text("Training needs: torch\n")
+    page.write_text(f"Somebody needs: {need}\n")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    skip_without_torch(page)
-    page.write_text("<!-- needs: torch -->\n")
-    assert pytest.mark.lab in marks(page)
-    with pytest.raises(pytest.skip.Exception, match=r"page.md needs torch, which is not installed"):
-        skip_without_torch(page)
+    skip_without_what_it_needs(page)
+    page.write_text(f"<!-- needs: {need} -->\n")
+    assert mark in marks(page)
+    told = f"page.md needs {need}, which is not installed"
+    with pytest.raises(pytest.skip.Exception, match=told):
+        skip_without_what_it_needs(page)
 
 
 def test_a_page_may_show_what_is_added_to_a_copy_of_the_source(tmp_path):

@@ -173,6 +173,13 @@ def test_a_product_that_saturates_is_given_seven_bits_and_a_broken_one_is_not_us
     assert safe_levels(MAX_DIMENSION + 1) is None
 
 
+def test_a_speed_is_known_though_the_machine_was_busy_all_the_time(monkeypatch):
+    """It is divided by; a plan was lost when threads began after the time was over."""
+    monkeypatch.setattr(score_scan, "MEASURE_S", -1.0)
+    for screen in open_screens(64, float32_error=screen_error(64), threads=2):
+        assert screen.pairs_per_s > 0
+
+
 def test_screens_are_measured_and_the_fastest_8_bit_one_comes_first(monkeypatch):
     monkeypatch.setattr(score_scan, "MEASURE_S", 0.005)
     screens = open_screens(64, float32_error=screen_error(64), threads=1)

@@ -104,7 +104,15 @@ def test_head_is_get_without_its_body():
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "faces.example.org.evil.example", "", "faces.example.org@evil"]
+    "host",
+    [
+        "evil.example",
+        "faces.example.org.evil.example",
+        "",
+        "faces.example.org@evil",
+        "faces.example.org:evil.example/path",
+        "[faces.example.org]",
+    ],
 )
 def test_another_host_is_refused(host):
     answer = ask("GET", "/show", headers={"host": host})
@@ -137,6 +145,17 @@ def test_a_slow_body_is_ended(monkeypatch):
     answer = ask("POST", "/length?allow=9", content=in_parts(*[b"x"] * 9, pause_s=0.05))
     assert answer.status_code == 408
     assert "took more than 0.2 seconds to arrive, or paused" in answer.text
+
+
+def test_a_body_that_crawls_is_ended_though_it_never_pauses(monkeypatch):
+    """Else a few could hold all the room for uploads for an hour, by a byte now and then."""
+    monkeypatch.setattr(http, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(http, "PATIENT_SECONDS", 0.1)
+    answer = ask("POST", "/length", content=in_parts(*[b"x"] * 40, pause_s=0.02))
+    assert answer.status_code == 408
+    assert "or crawled along at less than 8 KiB a second" in answer.text
+    steady = in_parts(*[b"x" * 4096] * 12, pause_s=0.02)
+    assert ask("POST", "/length", content=steady).json() == 12 * 4096
 
 
 def test_the_log_holds_one_line_for_a_request_whatever_its_path(caplog):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -64,6 +66,45 @@ def test_it_answers_until_it_is_told_to_end_and_ends_what_runs_beside_it(proxies
     finally:
         process.kill()
         process.wait()
+
+
+def test_half_a_request_head_holds_no_connection():
+    """A thousand of them would leave none for anybody else; whole requests may go on and on."""
+    program = PROGRAM.replace("PROXIES", "()").replace(
+        "serve.run(", "serve.HEAD_SECONDS = 0.3\nserve.run(", 1
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        place = ("127.0.0.1", int(process.stdout.readline()))
+        whole = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        with (
+            socket.create_connection(place, timeout=10) as silent,
+            socket.create_connection(place, timeout=10) as dribbles,
+            socket.create_connection(place, timeout=10) as again,
+        ):
+            dribbles.sendall(b"GET / HTTP/1.1\r\nX: ")
+            for _ in range(8):
+                again.sendall(whole)
+                told = b""
+                while not told.endswith(b"hello 127.0.0.1"):
+                    part = again.recv(4096)
+                    assert part, "whole requests are answered on and on"
+                    told += part
+                time.sleep(0.1)
+                with contextlib.suppress(OSError):
+                    dribbles.send(b"a")
+            assert silent.recv(1) == b""
+            with contextlib.suppress(ConnectionResetError):
+                assert dribbles.recv(1) == b""
+            again.sendall(whole[:-2])
+            while again.recv(4096):
+                pass
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
 
 
 def test_an_address_in_use_is_refused():

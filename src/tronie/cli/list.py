@@ -50,7 +50,8 @@ def list_kind(
         str,
         typer.Argument(
             metavar="KIND",
-            help="models, detectors, protocols, backbones, margins, heads, recipes or verbs.",
+            help="models, detectors, protocols, tracks, backbones, margins, heads, recipes or "
+            "verbs.",
         ),
     ] = "",
     json: Json = False,
@@ -140,6 +141,28 @@ def _recipes() -> list[Entry]:
     ]
 
 
+def _tracks() -> list[Entry]:
+    """With rules and limits, which stand in the entries and not in their docstrings."""
+    from tronie.server.challenge.track import names, open_track
+    from tronie.server.challenge.track_told import told_track
+
+    found = []
+    for name in names():
+        track = open_track(name)
+        text = told_track(track)
+        found.append(
+            Entry(
+                kind="tracks",
+                name=name,
+                summary=track.title,
+                text=text,
+                source=track.source,
+                entry={"takes": track.takes, "protocol": track.protocol, **vars(track.limits)},
+            )
+        )
+    return found
+
+
 def _documented(kind: str, package: str, name: str) -> Entry:
     text = catalog.docstring(package, name)
     paragraphs = text.split("\n\n")
@@ -176,6 +199,7 @@ KINDS: Mapping[str, Callable[[], list[Entry]]] = {
     "models": _models,
     "detectors": _detectors,
     "protocols": _protocols,
+    "tracks": _tracks,
     "backbones": _backbones,
     "margins": _margins,
     "heads": _heads,

@@ -40,6 +40,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "People": ("verify", "enroll", "identify", "gallery"),
     "Training": ("pack", "mask", "train", "export"),
     "Models and numbers": ("models", "measure", "evaluate", "report"),
+    "The challenge": ("serve", "challenge"),
     "Looking around": ("list", "show", "demo"),
 }
 
@@ -59,6 +60,8 @@ VERBS: Mapping[str, Verb] = {
     "measure": Verb("tronie.cli.measure", "measure", "parameters, FLOPs, size and time of a model"),
     "evaluate": Verb("tronie.cli.evaluate", "app", "run a protocol and report its numbers"),
     "report": Verb("tronie.cli.report", "report", "lay reports side by side on one page"),
+    "serve": Verb("tronie.cli.serve", "app", "host a face recognition challenge"),
+    "challenge": Verb("tronie.cli.challenge", "app", "check, send and judge submissions to one"),
     "list": Verb(
         "tronie.cli.list", "list_kind", "what there is: models, protocols, networks and more"
     ),

@@ -31,6 +31,9 @@ BODY_BYTES = 64 * 1024
 BODY_SECONDS = 30.0
 IDLE_SECONDS = 30.0
 """Between two parts of a body."""
+PATIENT_SECONDS, LEAST_SPEED = 30.0, 8 * 1024
+"""After so long, a body must have come by so many bytes a second: no few may hold all the room
+that there is for uploads by sending next to nothing."""
 LINGER_BYTES, LINGER_SECONDS = 4 * 2**20, 2.0
 """What is still read of a body that was refused, so that the answer arrives."""
 HEADERS = {
@@ -48,6 +51,7 @@ HEADERS = {
 _HSTS = "max-age=31536000"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,200}")
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
+_HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{0,5})?")
 _BOUND = "tronie.bound"
 
 log = logging.getLogger("tronie.server")
@@ -179,11 +183,15 @@ class _Body:
         self._began = now if self._began is None else self._began
         if self._told > self.bound.most_bytes:
             raise self._too_large()
-        left = min(self._began + self.bound.seconds - now, self.bound.idle_seconds)
+        crawls = self._began + PATIENT_SECONDS + self._read / LEAST_SPEED
+        left = min(self._began + self.bound.seconds, crawls, now + self.bound.idle_seconds) - now
         try:
             message = await asyncio.wait_for(self._receive(), max(left, 0.001))
         except TimeoutError:
-            told = f"the request took more than {self.bound.seconds:g} seconds to arrive, or paused"
+            told = (
+                f"the request took more than {self.bound.seconds:g} seconds to arrive, or paused "
+                f"or crawled along at less than {size_text(LEAST_SPEED)} a second"
+            )
             raise Refused(408, "too_slow", f"{told}; send it again over a faster line") from None
         self._take(message)
         if self._read > self.bound.most_bytes:
@@ -302,11 +310,9 @@ def too_often(until: datetime, now: datetime) -> Refused:
 
 
 def host_name(header: str) -> str:
-    """The name in a Host header, without its port."""
-    name = header.lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0]
+    """The name in a Host header, without its port; empty where it is none."""
+    found = _HOST.fullmatch(header.lower())
+    return found["name"] if found else ""
 
 
 def one_line(text: str, *, most: int = 300) -> str:

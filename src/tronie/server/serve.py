@@ -2,8 +2,10 @@
 
     run(app, host="127.0.0.1", port=8000, beside=[worker])
 
-Behind a proxy that ends TLS, name the proxy in `trusted_proxies`: only its word on who a visitor
-is counts, and it should bound slow request heads too, which nothing here does.
+A connection on which no whole request head arrives for HEAD_SECONDS is closed, so that lines left
+half written do not use up the MOST_CONNECTIONS there are. Behind a proxy that ends TLS, name the
+proxy in `trusted_proxies`: only its word on who a visitor is counts. How many connections one
+visitor may have is for the proxy to bound.
 """
 
 from __future__ import annotations
@@ -11,18 +13,26 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+from asyncio import TimerHandle, Transport
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from tronie.errors import BadInput
 
 KEEP_ALIVE_S = 10
 MOST_CONNECTIONS = 2000
 SHUTDOWN_S = 15
+HEAD_SECONDS = 20
+
+if TYPE_CHECKING:  # it is one of two classes, told when it runs
+    from uvicorn.protocols.http.h11_impl import H11Protocol as _Line
+else:
+    _Line = AutoHTTPProtocol
 
 
 class Beside(Protocol):
@@ -33,6 +43,37 @@ class Beside(Protocol):
 
     def stop(self) -> None:
         """End `run`; called from another thread."""
+
+
+class _PromptLine(_Line):
+    """A connection that is closed when it waits for a request head for too long."""
+
+    _ticking: TimerHandle | None = None
+    _before: Any = None
+    """The request that was known when it was looked at last."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """As the server's own, and looked at from now on."""
+        super().connection_made(transport)
+        self._look_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As the server's own."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        super().connection_lost(exc)
+
+    def _look_later(self) -> None:
+        self._ticking = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def _look(self) -> None:
+        now: Any = self.cycle
+        is_answering = now is not None and not now.response_complete
+        if now is self._before and not is_answering:
+            self.transport.close()
+            return
+        self._before = now
+        self._look_later()
 
 
 def run(
@@ -57,6 +98,7 @@ def run(
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,
+        http=_PromptLine,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("cryptography")
 
-from tronie.errors import BadFile, BadInput  # noqa: E402
-from tronie.server.challenge.signing import VARIABLE, Signer, open_signer, verify  # noqa: E402
+from tronie.errors import BadFile, BadInput
+from tronie.server.challenge.signing import VARIABLE, Signer, open_signer, verify
 
 pytestmark = pytest.mark.server
 DOCUMENT = {"track": "mfr21-a", "values": {"score": 0.8125, "mask": 1e-7}, "name": "Zürich"}
@@ -71,7 +71,7 @@ def test_a_key_is_made_once_and_only_its_owner_may_read_it(tmp_path, monkeypatch
 def test_a_damaged_key_is_not_replaced(tmp_path, monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     (tmp_path / "key").write_bytes(b"short")
-    with pytest.raises(BadInput, match="must hold a key of 32 bytes; got 5. Restore it"):
+    with pytest.raises(BadInput, match=r"must hold a key of 32 bytes; got 5\. Restore it"):
         open_signer(tmp_path / "key")
 
 

@@ -2,13 +2,19 @@
 
 import hashlib
 import io
+import shutil
 
 import pytest
 
 pytest.importorskip("fsspec")
 
-from tronie.errors import BadInput, NotFound  # noqa: E402
-from tronie.server.challenge.storage import Storage, StorageUnavailable, TooLarge  # noqa: E402
+from tronie.errors import BadInput, NotFound
+from tronie.server.challenge.storage import (
+    KEPT_FREE,
+    Storage,
+    StorageUnavailable,
+    TooLarge,
+)
 
 pytestmark = pytest.mark.server
 BYTES = bytes(range(256)) * 9000  # two pieces and a bit
@@ -65,6 +71,17 @@ def test_what_is_no_key_is_never_a_path(storage, key):
 def test_keys_differ_for_the_same_bytes(storage):
     keys = {storage.put(io.BytesIO(b"same"), limit=4).key for _ in range(20)}
     assert len(keys) == 20
+
+
+def test_uploads_never_take_the_last_of_a_disk(tmp_path, monkeypatch):
+    """The database lies on the same disk, and without it nobody can even sign in."""
+    usage = shutil.disk_usage(tmp_path)
+    nearly_full = usage._replace(free=KEPT_FREE + 99)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: nearly_full)
+    storage = Storage(str(tmp_path / "uploads"))
+    with pytest.raises(StorageUnavailable, match="Remove uploads that are not needed"):
+        storage.put(io.BytesIO(b"x"), limit=100)
+    assert storage.put(io.BytesIO(b"x"), limit=99).size_bytes == 1
 
 
 def test_a_place_that_no_driver_knows_is_refused():

@@ -276,3 +276,20 @@ def test_a_hammered_store_may_be_closed_and_opened_again(database_url):
         hammered(store, user, threads=10)
     with Store.open(database_url) as store:
         assert left(store, user) == 0
+
+
+def test_a_board_is_told_what_is_public_and_scored_and_since_when(store):
+    user = team(store)
+    assert store.on_board(TRACK) == {}
+    scored, private, waits, _ = (queued(store, user) for _ in range(4))
+    later = NOW + MINUTE
+    for one in (scored, private):
+        lease = take(store, now=later)
+        assert lease.submission.id == one.id
+        store.scored(lease.token, REPORT, "1", later)
+    for one in (scored, waits):
+        store.set_public(one.id, True, organization_id=user.organization_id, now=later)
+    assert store.on_board(TRACK) == {scored.id: later}
+    assert store.on_board("mfr21-b") == {}
+    store.set_public(scored.id, False, organization_id=user.organization_id, now=later)
+    assert store.on_board(TRACK) == {}

@@ -26,11 +26,13 @@ import fsspec
 from tronie.errors import BadInput, NotFound, TronieError
 
 PIECE = 1 << 20
+KEPT_FREE = 1 << 28
+"""Bytes of a disk that no upload takes."""
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class StorageUnavailable(TronieError):
-    """The place of the uploads cannot be reached or written now; nobody's submission is at fault."""
+    """The place of the uploads cannot be reached or written now; no submission is at fault."""
 
 
 class TooLarge(BadInput):
@@ -80,6 +82,7 @@ class Storage:
             TooLarge: there is more; nothing is kept.
             StorageUnavailable: it cannot be written now; nothing is kept.
         """
+        self._expect_room(limit)
         key = secrets.token_hex(16)
         digest, size = hashlib.sha256(), 0
         with tempfile.SpooledTemporaryFile(max_size=8 * PIECE) as whole:
@@ -113,9 +116,12 @@ class Storage:
         with tempfile.TemporaryDirectory(prefix="tronie-upload-") as folder:
             copy = Path(folder) / "upload"
             try:
-                with _told(f"upload {key} cannot be read"), copy.open("wb") as out:
-                    with self._files.open(place, "rb") as found:
-                        shutil.copyfileobj(found, out, PIECE)
+                with (
+                    _told(f"upload {key} cannot be read"),
+                    self._files.open(place, "rb") as found,
+                    copy.open("wb") as out,
+                ):
+                    shutil.copyfileobj(found, out, PIECE)
             except FileNotFoundError as error:
                 raise NotFound(f"there is no upload {key}") from error
             yield copy
@@ -143,6 +149,17 @@ class Storage:
                 if self._files.exists(part):
                     self._files.rm_file(part)
                 raise
+
+    def _expect_room(self, size: int) -> None:
+        """Uploads never take the last of a disk: the database and the log may lie on it too."""
+        if self._is_folder():
+            with _told(f"the room left at {self.url} cannot be told"):
+                free = shutil.disk_usage(self._root).free
+            if free < size + KEPT_FREE:
+                raise StorageUnavailable(
+                    f"{self.url} has {free} bytes left; an upload of up to {size} is taken where "
+                    f"{KEPT_FREE} stay free. Remove uploads that are not needed, or add room"
+                )
 
     def _is_folder(self) -> bool:
         return isinstance(self._files, fsspec.get_filesystem_class("file"))

@@ -125,6 +125,20 @@ class Submissions:
         rows = self._database.read(lambda run: run.execute(newest.limit(limit)).mappings().all())
         return tuple(records.to_submission(dict(row)) for row in rows)
 
+    def on_board(self, track: str) -> dict[str, datetime]:
+        """Ids of the public, scored submissions, and since when each is as it is; unordered.
+
+        What a board asks again and again: their Reports are not read.
+        """
+        which = (
+            (submissions.c.track == track)
+            & (submissions.c.state == State.SCORED.value)
+            & submissions.c.public
+        )
+        query = sql.select(submissions.c.id, submissions.c.changed).where(which)
+        rows = self._database.read(lambda run: run.execute(query).all())
+        return {id: changed for id, changed in rows}
+
     def position(self, id: str) -> int | None:
         """Its place in the queue, 1 for the next; None where it does not wait."""
         if not records.is_id(id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -54,11 +55,39 @@ def test_our_own_fault_is_told_to_the_log_only(challenge, monkeypatch, caplog):
     assert "a secret detail" in caplog.text
 
 
+def test_whoever_hangs_up_in_the_middle_of_a_form_is_no_fault_of_ours(challenge, caplog):
+    async def gone() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def nobody_listens(_: object) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/sign-in",
+        "raw_path": b"/sign-in",
+        "query_string": b"",
+        "headers": [
+            (b"host", b"127.0.0.1"),
+            (b"content-type", b"application/x-www-form-urlencoded"),
+            (b"content-length", b"999"),
+        ],
+        "client": ("192.0.2.1", 1),
+        "server": ("127.0.0.1", 80),
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    caplog.set_level(logging.ERROR)
+    asyncio.run(challenge.app(scope, gone, nobody_listens))
+    assert caplog.records == []
+
+
 def test_a_database_that_is_away_is_told_as_such(challenge, monkeypatch):
     def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("postgresql://user:password@host is away")
 
-    monkeypatch.setattr(challenge.store, "submissions", away)
+    monkeypatch.setattr(challenge.store, "on_board", away)
     answer = challenge.browser().get("/api/v1/tracks/small/board")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
     assert "password" not in answer.text

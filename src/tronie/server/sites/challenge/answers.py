@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from tronie.errors import BadInput, NotFound, TronieError
@@ -65,6 +66,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(TronieError, _told)
+    app.add_exception_handler(ClientDisconnect, _gone)
 
 
 def answer(
@@ -95,6 +97,11 @@ def _sign_in_first(request: Request, error: Exception) -> Response:
         return RedirectResponse("/sign-in", 303)
     path = request.url.path
     return RedirectResponse(f"/sign-in?next={path}" if _PLAIN.fullmatch(path) else "/sign-in", 303)
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """Whoever hangs up before a form is whole hears nothing, and is no fault of ours."""
+    return Response(status_code=400)
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -116,10 +116,10 @@ async def board(name: TrackName, request: Request) -> Response:
     shown = site.boards.at_hand(name, now)
     if shown is None:
         shown = await run_in_threadpool(site.boards.shown, name, now)
-    if "json" not in shown.kept:
-        shown.kept["json"] = JSONResponse(records.board_record(name, shown)).body
+    if ("json",) not in shown.kept:
+        shown.kept["json",] = JSONResponse(records.board_record(name, shown)).body
     headers = {"cache-control": "no-cache"}
-    made = Response(shown.kept["json"], media_type="application/json", headers=headers)
+    made = Response(shown.kept["json",], media_type="application/json", headers=headers)
     return not_modified(request, made)
 
 

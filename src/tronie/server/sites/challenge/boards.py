@@ -7,7 +7,7 @@ before. What is made of a board for all its readers, such as its page, is kept w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -18,11 +18,9 @@ from tronie.server.challenge.intake import phases_of
 from tronie.server.challenge.leaderboard import CHECKED, BoardRow, board
 from tronie.server.challenge.scoring import protocol_version
 from tronie.server.challenge.store import Store
-from tronie.server.challenge.submission import Organization, State, Submission
+from tronie.server.challenge.submission import Organization, Submission
 from tronie.server.challenge.track import Phase, Track
 
-ONE_BY_ONE = 50
-"""So many submissions are read one by one, more of them at once with all others."""
 Baselines = Callable[[], Mapping[str, Sequence[Baseline]]]
 """Published rows to be shown, by track; asked whenever a board is computed."""
 
@@ -34,7 +32,7 @@ class ShownBoard:
     rows: tuple[BoardRow, ...]
     hidden: tuple[Phase, ...]
     """Phases under way whose scores nobody is shown yet."""
-    kept: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    kept: dict[tuple[object, ...], Any] = field(default_factory=dict, compare=False, repr=False)
     """What was made of it for all readers; may be used from several threads."""
 
     @property
@@ -159,17 +157,16 @@ class Boards:
 
     def _submissions(self, name: str, before: Mapping[str, Submission]) -> Mapping[str, Submission]:
         """Those that may stand on the board, without what a board does not need."""
-        there = self._store.on_board(name)
-        known = {
-            id: before[id] for id, at in there.items() if id in before and before[id].changed == at
-        }
-        lacking = [id for id in there if id not in known]
-        if len(lacking) > ONE_BY_ONE:
-            read = self._store.submissions(track=name, states=[State.SCORED])
-        else:
-            found = (self._store.submission(id) for id in lacking)
-            read = tuple(one for one in found if one is not None)
-        return known | {one.id: _light(one) for one in read if one.public and one.id not in known}
+        entries = {}
+        for id, changed in self._store.on_board(name).items():
+            known = before.get(id)
+            if known is None or known.changed != changed:
+                read = self._store.submission(id)
+                if read is None:
+                    continue
+                known = _light(read)
+            entries[id] = known
+        return entries
 
 
 def _computed(track: Track, sources: _Sources, now: datetime) -> _Read:

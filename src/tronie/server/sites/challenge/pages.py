@@ -80,7 +80,7 @@ def _board(name: str, request: Request, is_anybody: bool) -> Response:
 
     def drawn(one: BoardRow) -> Markup:
         """A row, of which most are the same for all."""
-        key = ("row", one.submission_id or one.name, one.mine)
+        key = ("row", one.submission_id, one.name, one.mine, one.mark, one.source)
         if key not in shown.kept:
             told = {"track": found, "row": one, "board": shown}
             shown.kept[key] = Markup(row.render(told))  # escaped by its own template

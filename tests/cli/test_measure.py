@@ -91,7 +91,7 @@ def test_without_torch_a_backbone_is_refused_in_a_sentence(cli_here, monkeypatch
 def test_an_unknown_name_is_answered_with_the_nearest(cli_here):
     ran = cli_here("measure", "iresnet-101")
     assert ran.code == 2
-    assert "no entry 'iresnet-101' in the models and backbones." in ran.err
+    assert "no entry 'iresnet-101' in the models and networks." in ran.err
     assert "Did you mean 'iresnet-100'?" in ran.err
 
 
@@ -188,3 +188,14 @@ def test_a_backbone_is_exported_and_timed(cli_here):
     assert told["flops_lfr"] == sum(each["flops_lfr"] for each in told["operators"])
     assert told["size_bytes"] == pytest.approx(3_991_151, rel=1e-3)
     assert told["latency"][0]["median_ms"] > 0
+
+
+@pytest.mark.lab
+def test_a_detector_by_name_costs_what_its_authors_print(cli_here):
+    """The published columns: 0.672 M parameters and 2.5306 GFLOPs for a picture of 640 x 480."""
+    pytest.importorskip("torch")
+    ran = cli_here("measure", "scrfd-2.5g", "--count-only", "--json")
+    (told,) = ran.json_lines()
+    assert ran.code == 0
+    assert round(told["parameters"] / 1e6, 3) == 0.672
+    assert round(told["flops_published"] / 1e9, 4) == 2.5306

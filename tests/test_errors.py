@@ -35,6 +35,7 @@ def test_the_drawn_tree_is_the_tree_of_classes():
 def test_misuse_exits_with_two_and_no_face_with_three():
     codes = {cls.__name__: cls.exit_code for cls in all_children(errors.TronieError)}
     assert codes.pop("NoFace") == 3
+    assert codes.pop("ChallengeRefused", 1) == 1, "asked of others, and no"
     assert set(codes.values()) == {2}
 
 

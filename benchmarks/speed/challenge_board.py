@@ -234,9 +234,12 @@ class Told:
 async def measure(
     port: int, what: str, sessions: list[str], asked: argparse.Namespace, *, pause: float
 ) -> Told:
-    """All readers for some seconds, after a start that does not count."""
+    """All readers for some seconds, after a start and a first answer that do not count."""
     path = f"/api/v1/tracks/{TRACK}/board" if what == "api" else f"/tracks/{TRACK}/board"
     told, warm = Told(), asked.seconds / 5
+    streams = await asyncio.open_connection("127.0.0.1", port)
+    await one_answer(*streams, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n")
+    streams[1].close()
     begin = time.perf_counter() + warm
     tasks = []
     for number in range(asked.readers):

@@ -99,6 +99,7 @@ class Person:
 
     def open(self, path: str) -> None:
         self.driver.get(self._address + path)
+        until(lambda: self._is_there(""), path)  # its scripts have run then
 
     def fill(self, **fields: str) -> None:
         """Type into fields, by their names."""

@@ -71,7 +71,7 @@ class Served:
         """Ask it to end as a terminal does; its exit status."""
         self._process.send_signal(signal.SIGINT)
         try:
-            return self._process.wait(30)
+            return self._process.wait(WAIT_S)
         finally:
             self._kill()
 

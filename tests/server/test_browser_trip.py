@@ -168,32 +168,6 @@ def test_a_team_gets_from_sign_up_to_the_board(site, person, model):
     assert value == pytest.approx(tar_by_hand(site.folder / "data" / TRACK, TRACK, model), abs=0.01)
 
 
-def test_the_fourth_of_a_day_is_refused_with_the_time_of_the_next(site, person, model):
-    expect_far_from_midnight()
-    person.sign_up("Museum of Three Wishes", "wishes@example.org")
-    client = Client(site.address, person.new_token("the third"))
-    for _ in range(2):
-        person.submit(TRACK, model)
-    person.open(f"/tracks/{TRACK}/submit")
-    assert "One submission is left today" in person.text
-    client.submit(model, TRACK)  # while the form of the last one is open
-    person.fill(file=str(model))
-    person.find("form[data-upload] button").click()
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    next_one = f"the next is possible at {tomorrow:%Y-%m-%d} 00:00 UTC, in "
-    until(lambda: person.shows("[data-told]", next_one), "the refusal")
-    assert ["status of 4" in line for line in person.console()] == [True]  # it notes the refusal
-    person.open(f"/tracks/{TRACK}/submit")
-    assert next_one in person.text
-    assert not person.all("input[type=file]")
-    with pytest.raises(ChallengeRefused, match=next_one):
-        client.submit(model, TRACK)
-    person.open("/team")
-    assert person.rows("Slots of today")[0][1] == "0 of 3"
-    assert len(person.rows("Submissions")) == 3
-    assert "in the queue" in person.text
-
-
 def test_a_hostile_file_is_refused_with_the_sentence_of_its_rule(site, person, tmp_path):
     file = tmp_path / "<img src=x onerror=alert(1)>.onnx"
     file.write_bytes(reaches_for_a_file())
@@ -204,6 +178,8 @@ def test_a_hostile_file_is_refused_with_the_sentence_of_its_rule(site, person, t
     broken = [row for row in person.rows("Limits and broken rules") if row[1] == "no"]
     assert "weights.external" in [row[0] for row in broken]
     assert "Set public" not in person.text
+    assert "waits to be checked" not in person.text  # what the page said before
+    keep_picture(person, "refused")
     person.open("/team")
     assert person.rows("Slots of today")[0][1] == "3 of 3"  # refused at the checks: not charged
 
@@ -282,6 +258,8 @@ def test_hidden_scores_leave_the_board_until_they_are_shown(site, known, organiz
     organizer.open(f"/tracks/{TRACK}/board")
     assert "Scores of the phase “open” are hidden." in organizer.text
     assert organizer.rows("Board") == []
+    assert "Nobody has" not in organizer.text
+    keep_picture(organizer, "hidden")
     assert known_row(site) is None
     organizer.open("/organizer")
     organizer.find("[name=hidden-0]").click()
@@ -311,6 +289,7 @@ def test_a_banned_team_is_told_why_and_leaves_the_board(site, known, organizer, 
     assert organizer.path.startswith("/sign-in")
     organizer.sign_in("birds@example.org")
     assert f"Your organization may not submit.\n{reason}" in organizer.text
+    keep_picture(organizer, "banned")
     organizer.sign_in(ORGANIZER, site.organizer_password)
     organizer.find(ban).clear()
     organizer.leave(lambda: organizer.find(ban).send_keys("\ue007"))
@@ -347,9 +326,43 @@ def look_at(person, paths, width) -> None:
             fields = person.all("input:not([type=hidden], [hidden]), textarea, select, button")
             nameless = [f.get_attribute("outerHTML") for f in fields if not f.accessible_name]
             assert nameless == [], path
-        if folder := os.environ.get("TRONIE_TEST_PICTURES"):
-            name = path.strip("/").replace("/", "_")[:40] or "first"
-            Path(folder, f"{name}-{width}.png").write_bytes(person.picture())
+        keep_picture(person, f"{path.strip('/').replace('/', '_')[:40] or 'first'}-{width}")
+
+
+def keep_picture(person, name: str) -> None:
+    """For whoever wants to look; see the top of this file."""
+    if folder := os.environ.get("TRONIE_TEST_PICTURES"):
+        Path(folder, f"{name}.png").write_bytes(person.picture())
+
+
+# --- last, because what it hands in keeps the worker busy ---------------------------------------
+
+
+def test_the_fourth_of_a_day_is_refused_with_the_time_of_the_next(site, person, model):
+    expect_far_from_midnight()
+    person.sign_up("Museum of Three Wishes", "wishes@example.org")
+    client = Client(site.address, person.new_token("the third"))
+    for _ in range(2):
+        person.submit(TRACK, model)
+    person.open(f"/tracks/{TRACK}/submit")
+    assert "One submission is left today" in person.text
+    client.submit(model, TRACK)  # while the form of the last one is open
+    person.fill(file=str(model))
+    person.find("form[data-upload] button").click()
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    next_one = f"the next is possible at {tomorrow:%Y-%m-%d} 00:00 UTC, in "
+    until(lambda: person.shows("[data-told]", next_one), "the refusal")
+    assert ["status of 4" in line for line in person.console()] == [True]  # it notes the refusal
+    person.open(f"/tracks/{TRACK}/submit")
+    assert next_one in person.text
+    assert not person.all("input[type=file]")
+    keep_picture(person, "fourth")
+    with pytest.raises(ChallengeRefused, match=next_one):
+        client.submit(model, TRACK)
+    person.open("/team")
+    assert person.rows("Slots of today")[0][1] == "0 of 3"
+    assert len(person.rows("Submissions")) == 3
+    assert "in the queue" in person.text
 
 
 # --- what is known without the pages --------------------------------------------------------------

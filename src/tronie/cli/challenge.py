@@ -39,6 +39,15 @@ Track = Annotated[
     str, typer.Option("--track", metavar="TRACK", help="As `tronie list tracks` prints it.")
 ]
 Dir = Annotated[Path, typer.Option("--dir", metavar="DIR", help="The folder of the challenge.")]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        envvar=DATABASE_VARIABLE,
+        help="As in postgresql://user@host/name; that of --dir if left out.",
+    ),
+]
 
 
 @app.command()
@@ -132,15 +141,7 @@ def submit(
 @app.command()
 def worker(
     *,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            "--database",
-            metavar="URL",
-            envvar=DATABASE_VARIABLE,
-            help="As in postgresql://user@host/name; that of --dir if left out.",
-        ),
-    ] = None,
+    database: DatabaseUrl = None,
     dir: Dir = Path(),
     name: Annotated[
         str | None, typer.Option("--name", help="Told in the log; host and process if left out.")
@@ -166,6 +167,7 @@ def worker(
         from tronie.server.challenge.judging import Judging, open_data
         from tronie.server.challenge.sandbox import host_report
         from tronie.server.challenge.store import Store
+        from tronie.server.challenge.unfinished import temporary_files_in
         from tronie.server.challenge.worker import Worker
 
     expect_challenge(dir)
@@ -178,7 +180,7 @@ def worker(
         raise BadInput(f"{dir} has no data that a worker could judge with; put it in data/TRACK")
     enforced = "; ".join(f"{what}: {by}" for what, by in host_report().items())
     say(f"strangers' models run in a sandbox ({enforced})")
-    with Store.open(home.settings.database) as store:
+    with Store.open(home.settings.database) as store, temporary_files_in(home.work):
         judge = Judging(home.tracks, data, work=home.work, threads=threads)
         made = Worker(
             store,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tronie.cli import options
-from tronie.cli.challenge import DATABASE_VARIABLE
+from tronie.cli.challenge import DATABASE_VARIABLE, DatabaseUrl
 from tronie.cli.needs_server import server_needed
 from tronie.cli.terminal import progress, say, tell
 from tronie.errors import BadInput
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tronie.server.challenge.demonstration import Align
+    from tronie.server.challenge.home import Home
     from tronie.server.challenge.settings import Settings
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 ORGANIZER = "organizer@challenge.invalid"
+CROP_SIDE = 112
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Serve what others use with a browser."
@@ -48,15 +50,7 @@ def challenge(
     ],
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8000,
     host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
-    database: Annotated[
-        str | None,
-        typer.Option(
-            "--database",
-            metavar="URL",
-            envvar=DATABASE_VARIABLE,
-            help="As in postgresql://user@host/name; a file in DIR if left out.",
-        ),
-    ] = None,
+    database: DatabaseUrl = None,
     photos: Annotated[
         Path | None,
         typer.Option(
@@ -80,12 +74,7 @@ def challenge(
     TLS, set public_url there.
     """
     with server_needed("tronie serve challenge"):
-        from tronie.server.challenge.accounts import Passwords, make_organizer
-        from tronie.server.challenge.baselines import shown_baselines
         from tronie.server.challenge.home import Home
-        from tronie.server.challenge.store import Store
-        from tronie.server.serve import run
-        from tronie.server.sites.challenge.app import create_app
 
     if photos is not None:
         _make_demonstration(photos, dir, detector)
@@ -94,8 +83,23 @@ def challenge(
     home = Home(dir, database=database)
     if not home.tracks:
         raise _no_track(dir)
+    beside = [_WorkerProcess(dir, database)] if embedded_worker else []
+    _serve(home, host=host, port=port, organizer=organizer, beside=beside)
+
+
+def _serve(
+    home: Home, *, host: str, port: int, organizer: str, beside: Sequence[_WorkerProcess]
+) -> None:
+    """Until it is told to end."""
+    with server_needed("tronie serve challenge"):
+        from tronie.server.challenge.accounts import Passwords, make_organizer
+        from tronie.server.challenge.baselines import shown_baselines
+        from tronie.server.challenge.store import Store
+        from tronie.server.serve import run
+        from tronie.server.sites.challenge.app import create_app
+
+    passwords = Passwords()
     with Store.open(home.settings.database) as store:
-        passwords = Passwords()
         site = create_app(
             home.settings,
             store,
@@ -107,12 +111,10 @@ def challenge(
         )
 
         def ready(taken: int) -> None:
+            """An account whose password nobody is shown would be lost: not before it answers."""
+            now = datetime.now(UTC)
             first = make_organizer(
-                store,
-                passwords,
-                email=organizer,
-                organization="Organizer",
-                now=datetime.now(UTC),
+                store, passwords, email=organizer, organization="Organizer", now=now
             )
             shown = f"[{host}]" if ":" in host else host
             tell(f"the challenge is at http://{shown}:{taken} with {', '.join(home.tracks)}")
@@ -123,17 +125,12 @@ def challenge(
             if not _is_known(host, home.settings):
                 say(
                     "it answers by the names in public_url and hosts of "
-                    f"{dir / 'challenge.toml'} alone: {', '.join(home.settings.known_hosts)}"
+                    f"{home.folder / 'challenge.toml'} alone: "
+                    f"{', '.join(home.settings.known_hosts)}"
                 )
 
-        run(
-            site,
-            host=host,
-            port=port,
-            trusted_proxies=home.settings.trusted_proxies,
-            beside=[_WorkerProcess(dir, database)] if embedded_worker else [],
-            ready=ready,
-        )
+        proxies = home.settings.trusted_proxies
+        run(site, host=host, port=port, trusted_proxies=proxies, beside=beside, ready=ready)
 
 
 class _WorkerProcess:
@@ -227,7 +224,7 @@ def _aligner(detector: str, done: Callable[[int], None]) -> Align:
     analyzer = open_analyzer(Chosen(detector=detector, policy="center"))
 
     def align(data: bytes) -> NDArray[np.uint8] | None:
-        [(_, crops)] = analyzer.aligned([decode_image(data, name="photograph")])
+        [(_, crops)] = analyzer.aligned([decode_image(data, name="photograph")], size=CROP_SIDE)
         done(1)
         return crops[0] if len(crops) else None
 

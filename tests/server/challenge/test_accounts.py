@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -56,8 +56,10 @@ def test_a_hash_of_other_settings_is_replaced_at_the_next_sign_in(passwords, sql
     user = sqlite_store.create_account(
         organization="Institute", email="a@example.org", password_hash=old.hash(GOOD), now=NOW
     )
+    token = sqlite_store.new_token(user.id, label="laptop", now=NOW)
     found = accounts.sign_in(sqlite_store, passwords, email="a@example.org", password=GOOD, now=NOW)
     assert found is not None
+    assert sqlite_store.token_user(token) is not None, "the password is the same"
     stored = sqlite_store.user(user.id).password_hash
     assert stored != user.password_hash
     assert not passwords.is_outdated(stored)
@@ -135,3 +137,22 @@ def test_the_first_organizer_is_made_once(passwords, sqlite_store):
     assert user is not None
     assert user.role == "organizer"
     assert accounts.make_organizer(sqlite_store, passwords, **told) is None
+
+
+@pytest.mark.parametrize("by", ["its owner", "the organizer"])
+def test_another_password_ends_whatever_came_of_the_old_one(passwords, sqlite_store, by):
+    user, other = (
+        sqlite_store.create_account(
+            organization=f"Institute {n}", email=f"{n}@example.org", password_hash="h", now=NOW
+        )
+        for n in range(2)
+    )
+    session = sqlite_store.new_session(user.id, now=NOW, lifetime=timedelta(hours=1))
+    token, kept = (sqlite_store.new_token(one.id, label="t", now=NOW) for one in (user, other))
+    if by == "its owner":
+        accounts.change_password(sqlite_store, passwords, user, new=GOOD, now=NOW)
+    else:
+        accounts.replace_password(sqlite_store, passwords, user, actor=other.id, now=NOW)
+    assert sqlite_store.session_user(session, NOW) is None
+    assert sqlite_store.token_user(token) is None
+    assert sqlite_store.token_user(kept) is not None

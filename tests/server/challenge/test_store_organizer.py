@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sql
 
 from server.challenge.small_challenge import GOOD, MINUTE, NOW, REPORT, TRACK, send, take, team
-from tronie.errors import BadInput
+from tronie.errors import BadInput, NotFound
 from tronie.server.challenge import audit, schema, store_organizer
 from tronie.server.challenge.track import Phase
 
@@ -95,6 +95,97 @@ def test_what_is_changed_in_the_database_is_found(store):
         assert len(store.audit()) == 8, "a log that was spoiled can still be read"
     spoil(store, table.update().where(its == 4).values(line=line))
     assert store.audit_break() is None
+
+
+def edited(part, value):
+    its = schema.submissions.c
+    return schema.submissions.update().where(its.state == "scored").values({its[part]: value})
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("report", {"values": {"tar": {"value": 0.94, "unit": "fraction"}}}),
+        ("report", None),
+        ("verdict", GOOD.to_dict() | {"facts": {}}),
+        ("verdict", GOOD.to_dict() | {"more": 1}),
+        ("protocol_version", "2"),
+        ("sha256", "0" * 64),
+        ("track", "mfr21-b"),
+    ],
+)
+def test_a_result_that_is_edited_in_the_database_is_found(store, part, value):
+    _, one = busy(store)
+    assert store.result_break() is None
+    assert store.logged_result(one.id) == store.submission(one.id)
+    before = getattr(store.submission(one.id), part)
+    plain = before.to_dict() if part == "verdict" else before
+    spoil(store, edited(part, value))
+    assert store.result_break() == one.id
+    assert store.logged_result(one.id) is None
+    assert store.audit_break() is None, "the log is whole; what it tells of is not"
+    spoil(store, edited(part, plain))
+    assert store.result_break() is None
+
+
+def test_a_result_that_no_line_tells_of_is_found(store):
+    one = send(store, team(store))
+    made_up = {"state": "scored", "report": REPORT, "verdict": GOOD.to_dict()}
+    spoil(store, schema.submissions.update().values(made_up))
+    assert store.result_break() == one.id
+    assert store.logged_result(one.id) is None
+
+
+def test_the_first_of_many_that_is_edited_is_named_on_any_page(store, monkeypatch):
+    monkeypatch.setattr(store_organizer, "_PAGE", 3)
+    monkeypatch.setattr(store_organizer, "_FEW", 2)
+    user, made = team(store), []
+    for n in range(5):
+        made.append(send(store, user, per_day=9))
+        store.accept(take(store).token, GOOD, NOW)
+        store.scored(take(store).token, {"values": {"n": n}}, "1", NOW)
+    assert store.result_break() is None
+    for n in (4, 2):
+        its = schema.submissions.c.id == made[n].id
+        spoil(store, schema.submissions.update().where(its).values(report={"values": {"n": 9}}))
+        assert store.result_break() == made[n].id
+
+
+def test_the_last_score_of_a_submission_counts(store):
+    _, one = busy(store)
+    store.rescore(TRACK, protocol_version="2", actor="organizer", now=NOW)
+    assert store.result_break() is None, "it is not scored now"
+    with pytest.raises(NotFound, match="there is no scored submission"):
+        store.logged_result(one.id)
+    store.scored(take(store).token, {"values": {}}, "2", NOW)
+    assert store.result_break() is None
+    spoil(store, edited("report", REPORT))
+    assert store.result_break() == one.id, "its own former Report is not its Report"
+
+
+def test_a_report_that_is_stored_in_another_spelling_is_the_same(sqlite_store):
+    _, one = busy(sqlite_store)
+    spaced = json.dumps(REPORT, indent=1)
+    spoil(sqlite_store, sql.text("UPDATE submissions SET report = :t").bindparams(t=spaced))
+    assert sqlite_store.result_break() is None
+    spoil(sqlite_store, sql.text("UPDATE submissions SET report = :t").bindparams(t="{"))
+    assert sqlite_store.result_break() == one.id
+
+
+def test_what_is_scored_while_results_are_looked_at_is_no_break(sqlite_store, monkeypatch):
+    user, _ = busy(sqlite_store)
+    other = send(sqlite_store, user)
+    pages = type(sqlite_store)._pages
+
+    def slow(self, table, *given, **more):
+        if table is schema.submissions:
+            sqlite_store.accept(take(sqlite_store).token, GOOD, NOW)
+            sqlite_store.scored(take(sqlite_store).token, REPORT, "1", NOW)
+        yield from pages(self, table, *given, **more)
+
+    monkeypatch.setattr(type(sqlite_store), "_pages", slow)
+    assert sqlite_store.result_break() is None
+    assert sqlite_store.submission(other.id).report == REPORT
 
 
 @pytest.mark.parametrize(("gone", "broken"), [({1}, 1), ({5}, 5), ({8}, 8), ({7, 8}, 7)])

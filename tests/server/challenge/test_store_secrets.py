@@ -77,6 +77,20 @@ def test_a_token_is_ended_by_its_user_alone(store):
     assert [entry.action for entry in store.audit()[2:]] == ["token.made", "token.ended"]
 
 
+def test_all_tokens_of_a_user_end_together_and_each_has_its_line(store):
+    ada, bo = team(store, 1), team(store, 2)
+    of_ada = [store.new_token(ada.id, label=str(n), now=NOW) for n in range(3)]
+    of_bo = store.new_token(bo.id, label="x", now=NOW)
+    ids = sorted(record.id for record in store.tokens(ada.id))
+    store.end_tokens(ada.id, NOW)
+    store.end_tokens(ada.id)
+    assert [store.token_user(token) for token in of_ada] == [None] * 3
+    assert store.token_user(of_bo) == bo
+    ended = [entry.subject for entry in store.audit() if entry.action == "token.ended"]
+    assert ended == ids
+    assert store.audit_break() is None
+
+
 def test_a_token_too_many_is_refused(sqlite_store):
     user = team(sqlite_store)
     for number in range(20):

@@ -293,3 +293,21 @@ def test_a_board_is_told_what_is_public_and_scored_and_since_when(store):
     assert store.on_board("mfr21-b") == {}
     store.set_public(scored.id, False, organization_id=user.organization_id, now=later)
     assert store.on_board(TRACK) == {}
+
+
+def test_files_of_what_was_refused_are_listed_from_a_moment_on_until_they_are_removed(store):
+    user = team(store)
+    old, new, waits = (
+        send(store, user, per_day=9, now=NOW + n * MINUTE, upload=f"{n}") for n in range(3)
+    )
+    store.refuse(take(store).token, BAD, "no", NOW)
+    store.refuse(take(store, now=NOW + MINUTE).token, BAD, "no", NOW + MINUTE)
+    both = {old.id: "0", new.id: "1"}
+    assert store.refused_uploads(NOW, limit=9) == {old.id: "0"}
+    assert store.refused_uploads(NOW + MINUTE, limit=9) == both
+    assert store.refused_uploads(NOW + MINUTE, limit=1) == {old.id: "0"}
+    for one in (old, old, waits):
+        store.upload_removed(one.id, "w1", NOW)
+    assert store.refused_uploads(NOW + MINUTE, limit=9) == {new.id: "1"}
+    assert [found(store, one).upload for one in (old, new, waits)] == ["", "1", "2"]
+    assert [e.subject for e in store.audit() if e.action.endswith("removed")] == [old.id]

@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,9 +22,10 @@ from server.challenge.small_challenge import (
     state,
     team,
 )
-from tronie.server.challenge.storage import Storage
+from tronie.errors import NotFound
+from tronie.server.challenge.storage import Storage, StorageUnavailable
 from tronie.server.challenge.store import LeaseLost
-from tronie.server.challenge.submission import State
+from tronie.server.challenge.submission import REFUSED_KEPT, State
 from tronie.server.challenge.worker import BrokeRule, Worker
 
 pytestmark = pytest.mark.server
@@ -98,8 +100,85 @@ def test_a_fault_of_ours_is_tried_again_and_in_the_end_costs_the_team_nothing(
 
 def test_an_upload_that_is_gone_is_our_fault(sqlite_store, storage, sent, clock):
     storage.delete(sent[1].upload)
-    worker(sqlite_store, storage, FixedJudge(), clock).run_once()
+    one = worker(sqlite_store, storage, FixedJudge(), clock)
+    one.run_once()
     assert found(sqlite_store, sent[1]).attempts == 1
+    one.run_once()
+    one.run_once()
+    told = found(sqlite_store, sent[1])
+    assert told.state is State.FAILED
+    assert "its file is no longer among the uploads; hand it in anew" in told.reason
+
+
+def is_there(storage, key):
+    try:
+        with storage.local(key):
+            return True
+    except NotFound:
+        return False
+
+
+def ended_a_while_ago(store, storage, judge, clock):
+    """A submission that this judge has ended, as old as can be and still kept; and its worker."""
+    upload = storage.put(io.BytesIO(b"a model"), limit=100).key
+    made = send(store, team(store, 7), upload=upload)
+    one = worker(store, storage, judge, clock)
+    while one.run_once():
+        pass
+    clock.now += REFUSED_KEPT - timedelta(microseconds=1)
+    one.run_once()
+    assert is_there(storage, upload)
+    clock.now += timedelta(hours=2)
+    return made, one
+
+
+def test_the_file_of_what_was_refused_is_removed_after_a_week_and_its_row_kept(
+    store, storage, clock
+):
+    made, one = ended_a_while_ago(store, storage, FixedJudge(check=BAD), clock)
+    before = found(store, made)
+    one.run_once()
+    assert not is_there(storage, before.upload)
+    assert found(store, made) == replace(before, upload="")
+    clock.now += timedelta(hours=2)
+    one.run_once()
+    lines = [e for e in store.audit() if e.action == "submission.upload_removed"]
+    assert [(line.subject, line.actor) for line in lines] == [(made.id, "w1")]
+    assert store.audit_break() is None
+
+
+def test_what_failed_keeps_its_file_and_may_be_tried_again(sqlite_store, storage, clock):
+    judge = FixedJudge(check=ZeroDivisionError("ours"))
+    made, one = ended_a_while_ago(sqlite_store, storage, judge, clock)
+    one.run_once()
+    assert is_there(storage, made.upload)
+    sqlite_store.retry(made.id, "organizer", clock.now)
+    judge.answers["check"] = GOOD
+    one.run_once()
+    one.run_once()
+    assert state(sqlite_store, made) is State.SCORED
+    clock.now += 2 * REFUSED_KEPT
+    one.run_once()
+    assert is_there(storage, made.upload), "it may be scored again"
+
+
+def test_files_that_cannot_be_removed_now_are_removed_later(
+    sqlite_store, storage, clock, caplog, monkeypatch
+):
+    made, one = ended_a_while_ago(sqlite_store, storage, FixedJudge(check=BAD), clock)
+
+    def refuse(key):
+        raise StorageUnavailable("the bucket does not answer")
+
+    with monkeypatch.context() as away:
+        away.setattr(storage, "delete", refuse)
+        one.run_once()
+    assert "cannot remove the upload" in caplog.text
+    assert found(sqlite_store, made).upload == made.upload
+    storage.delete(made.upload)  # as by a worker that was killed before it could note it
+    clock.now += timedelta(hours=2)
+    one.run_once()
+    assert found(sqlite_store, made).upload == ""
 
 
 def test_a_worker_that_comes_late_changes_nothing(sqlite_store, storage, sent, clock, caplog):

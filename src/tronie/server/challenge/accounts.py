@@ -155,7 +155,7 @@ def sign_in(
 def change_password(
     store: Store, passwords: Passwords, user: User, *, new: str, now: datetime
 ) -> None:
-    """Set another password and end every session that was opened with the old one.
+    """Set another password; end every session and API token that came of the old one.
 
     Raises:
         BadInput: it cannot be taken.
@@ -163,6 +163,7 @@ def change_password(
     hashed = passwords.hash(new_password(new, known=(user.email,)))
     store.set_password(user.id, hashed, now)
     store.end_sessions(user.id)
+    store.end_tokens(user.id, now)  # last: a session that lives can make one
 
 
 def replace_password(

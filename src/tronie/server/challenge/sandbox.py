@@ -286,7 +286,7 @@ class Sandbox:
 
     def _ended(self) -> SandboxError:
         """The child is gone, or has closed its pipe: how did it end?"""
-        self._process.await_end()
+        by_itself, used_s = self._process.await_end(), self._process.cpu_s()
         self._process.close()
         code = self._process.code
         if code == -signal.SIGXCPU:
@@ -295,9 +295,9 @@ class Sandbox:
             return self._too_large()
         if code == -signal.SIGSYS:
             return self._broken("crashed", "tried a system call that no model needs")
-        if code in (-signal.SIGKILL, -signal.SIGTERM):
-            # Not by us, who would know why: by somebody else, or for want of memory in all. A
-            # locked child has no call to send itself these.
+        if by_itself and used_s < self.bounds.cpu_s and code in (-signal.SIGKILL, -signal.SIGTERM):
+            # Not by us, and not by the bound on its time: by somebody else, or for want of memory
+            # in all. A locked child has no call to send itself these.
             return self._broken("start", f"was ended from outside ({self._process.ending})")
         return self._broken("crashed", f"ended its process ({self._process.ending})")
 

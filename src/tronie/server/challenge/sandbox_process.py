@@ -149,14 +149,24 @@ class Process:
             left = left[count:]
         return data
 
-    def await_end(self) -> None:
-        """Give a child whose pipe has ended a moment to end itself, so that `code` says how."""
+    def await_end(self) -> bool:
+        """Give a child whose pipe has ended a moment to end, so that `code` says how; has it?"""
         until = time.monotonic() + GONE_S
         while time.monotonic() < until:
             # Not collected yet, so that its number still names its group and nobody else.
             if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
-                return
+                return True
             time.sleep(0.002)
+        return False
+
+    def cpu_s(self) -> float:
+        """Processor time that the child has taken, or had when it ended; 0 once it is collected."""
+        try:
+            words = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return 0.0
+        user, system = words.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         """Kill it and all that it started, and collect it; again is harmless."""

@@ -105,7 +105,10 @@ class Accounts:
         return tuple(records.to_organization(dict(row)) for row in rows)
 
     def set_password(self, user_id: str, password_hash: str, now: datetime) -> None:
-        """Replace a user's password; sessions stay (`end_sessions`). NotFound if nobody is it."""
+        """Replace a user's password; NotFound if nobody is it.
+
+        Sessions and tokens stay; see `end_sessions` and `end_tokens`.
+        """
         changes = {"password_hash": password_hash}
         self._set(users, user_id, changes, actor=user_id, action="user.password", now=now)
 

@@ -150,6 +150,16 @@ class Secrets:
             raise records.nobody("token", token_id)
         self._database.change(work, now=now or datetime.now(UTC))
 
+    def end_tokens(self, user_id: str, now: datetime | None = None) -> None:
+        """Make all of a user's tokens worthless. `now`: this moment if None."""
+        gone = tokens.delete().where(tokens.c.user_id == user_id).returning(tokens.c.id)
+
+        def work(change: Change) -> None:
+            for token_id in sorted(change.connection.execute(gone).scalars()):
+                change.log(user_id, "token.ended", subject=token_id)
+
+        self._database.change(work, now=now or datetime.now(UTC), repeatable=True)
+
     def new_mail_code(self, user_id: str, purpose: str, now: datetime, lifetime: timedelta) -> str:
         """A code to be sent by mail, good once; an earlier one of that purpose is not any more.
 

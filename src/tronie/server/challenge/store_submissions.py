@@ -202,6 +202,29 @@ class Submissions:
 
         return self._database.change(work, now=now)
 
+    def refused_uploads(self, before: datetime, *, limit: int) -> dict[str, str]:
+        """Files still there of what was refused until `before`: keys by id, oldest first."""
+        which = (
+            (submissions.c.state == State.REFUSED.value)
+            & (submissions.c.changed <= before)
+            & (submissions.c.upload != "")
+        )
+        query = sql.select(submissions.c.id, submissions.c.upload).where(which)
+        oldest = query.order_by(submissions.c.number).limit(limit)
+        rows = self._database.read(lambda run: run.execute(oldest).all())
+        return {id: upload for id, upload in rows}
+
+    def upload_removed(self, id: str, actor: str, now: datetime) -> None:
+        """Note that the file of a refused submission is gone; nothing where that is known."""
+        its = (submissions.c.id == id) & (submissions.c.state == State.REFUSED.value)
+        noted = submissions.update().where(its, submissions.c.upload != "").values(upload="")
+
+        def work(change: Change) -> None:
+            if change.connection.execute(noted).rowcount:
+                change.log(actor, "submission.upload_removed", subject=id)
+
+        self._database.change(work, now=now, repeatable=True)
+
     def retry(self, id: str, actor: str, now: datetime) -> None:
         """Judge from the beginning what failed by us; it takes no slot.
 

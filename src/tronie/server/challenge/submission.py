@@ -15,6 +15,7 @@
     scored     it has a Report
     failed     we could not judge it; its slot is given back
 
+What is refused keeps its file for REFUSED_KEPT, everything else for good.
 A worker that dies lets its lease run out; the submission goes back to where it was leased from.
 Moments are datetimes with a time zone, UTC. Identifiers are 128 random bits in hexadecimal.
 """
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -57,6 +58,9 @@ WAITING = (State.RECEIVED, State.QUEUED)
 """What a worker may take; it leaves the first as CHECKING, the second as RUNNING."""
 OPEN = (State.RECEIVED, State.CHECKING, State.QUEUED, State.RUNNING)
 """Not yet at an end."""
+
+REFUSED_KEPT = timedelta(days=7)
+"""So long after its refusal a submission keeps its file."""
 
 Role = Literal["team", "organizer"]
 
@@ -102,7 +106,7 @@ class Submission:
     note: str
     """The team's own words."""
     upload: str
-    """Key of the file in the storage."""
+    """Key of the file in the storage; empty once it was removed."""
     sha256: str
     size_bytes: int
     received: datetime

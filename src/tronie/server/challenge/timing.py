@@ -5,8 +5,9 @@
 
     median, p95     of ROUNDS calls on one crop each, real ones in random order, after WARM_UP
     content         the fastest call on crops, on black pictures and on noise, in turns: they must
-                    not differ by more than MOST_RATIO, since the work of a network does not depend
-                    on what it sees
+                    not differ by more than MOST_RATIO. The work of a network hardly depends on what
+                    it sees: a PReLU that guesses signs wrong takes the engine up to nine times as
+                    long on noise as on black, and small networks of them 1.8 to 2.3 times in all
 
 The limit holds for the median. The slowest twentieth of calls may take SLACK times the limit: on
 a machine that does other things too, some calls always wait.
@@ -31,7 +32,7 @@ from tronie.server.challenge.track import Track
 
 ROUNDS, WARM_UP = 60, 8
 CONTENT_ROUNDS, TURNS = 12, 3
-MOST_RATIO = 2.0
+MOST_RATIO = 4.0
 SLACK = 2.0
 SEED = 50
 

@@ -28,7 +28,7 @@ from tronie.errors import NotFound, TronieError
 from tronie.server.challenge.checks import Verdict
 from tronie.server.challenge.storage import Storage, StorageUnavailable
 from tronie.server.challenge.store import LeaseLost, Store, StoreUnavailable
-from tronie.server.challenge.submission import OPEN, Lease, State, Submission
+from tronie.server.challenge.submission import OPEN, REFUSED_KEPT, Lease, State, Submission
 
 LIFETIME = timedelta(seconds=60)
 TIDY_EVERY = timedelta(hours=1)
@@ -36,6 +36,9 @@ STORAGE_AWAY = timedelta(minutes=10)
 """So long uploads that cannot be read now are waited for, before an attempt is lost."""
 POLL_S = 1.0
 LONGEST_PAUSE_S = 60.0
+MOST_REMOVED = 500
+"""Files of refused submissions that are removed before the next submission is judged."""
+GONE = "its file is no longer among the uploads; hand it in anew"
 OURS = "it could not be judged for a reason on our side; the organizers have been told"
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,10 @@ class BrokeRule(TronieError):
     def __init__(self, reason: str, verdict: Verdict) -> None:
         super().__init__(reason)
         self.verdict = verdict
+
+
+class _UploadGone(TronieError):
+    """The file of a submission is not there."""
 
 
 class Judge(Protocol):
@@ -152,7 +159,23 @@ class Worker:
         now = self._now()
         if self._tidied is None or now - self._tidied >= TIDY_EVERY:
             self._judge.forget(self._has_ended)
+            self._remove_refused(now)
             self._tidied = now
+
+    def _remove_refused(self, now: datetime) -> None:
+        """Remove what nobody judges again; what cannot be removed now waits for the next time."""
+        found = self._store.refused_uploads(now - REFUSED_KEPT, limit=MOST_REMOVED)
+        for id, upload in found.items():
+            if self._stop.is_set():
+                return
+            try:
+                self._storage.delete(upload)
+            except NotFound:  # it is no key, so nothing is there
+                pass
+            except StorageUnavailable as error:
+                log.warning("%s cannot remove the upload of %s: %s", self._name, id, error)
+                return
+            self._store.upload_removed(id, self._name, now)
 
     def _has_ended(self, id: str) -> bool:
         one = self._store.submission(id)
@@ -185,9 +208,9 @@ class Worker:
             held.write(lambda now: store.refuse(token, verdict, reason, now))
         except (Unwanted, LeaseLost, StoreUnavailable):
             raise
-        except (NotFound, StorageUnavailable) as error:
+        except (_UploadGone, StorageUnavailable) as error:
             log.error("%s cannot read upload of %s: %s", self._name, one.id, error)
-            self._lost(token, held)
+            self._lost(token, held, GONE if isinstance(error, _UploadGone) else OURS)
         except Exception:
             log.exception("%s cannot judge %s", self._name, one.id)
             self._lost(token, held)
@@ -202,6 +225,8 @@ class Worker:
                 try:
                     found = stack.enter_context(self._storage.local(one.upload))
                     break
+                except NotFound as error:
+                    raise _UploadGone(str(error)) from error
                 except StorageUnavailable as error:
                     if self._now() >= until:
                         raise
@@ -209,10 +234,10 @@ class Worker:
                     self._stop.wait(POLL_S)
             yield found
 
-    def _lost(self, token: str, held: _Held) -> None:
+    def _lost(self, token: str, held: _Held, why: str = OURS) -> None:
         """Give up, as if this worker had died: an attempt is counted, another may try."""
         self._faults += 1
-        held.write(lambda now: self._store.lose(token, OURS, now))
+        held.write(lambda now: self._store.lose(token, why, now))
 
 
 class _Held:

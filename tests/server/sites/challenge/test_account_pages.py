@@ -204,8 +204,8 @@ def test_one_address_is_sent_few_messages_in_an_hour(make_challenge):
 
 def test_a_lost_password_is_replaced_by_mail_and_ends_every_session(make_challenge):
     challenge = make_challenge(mail=True)
-    challenge.account("one")
-    old = challenge.browser("one@example.org")
+    user = challenge.account("one")
+    old, program = challenge.browser("one@example.org"), challenge.program(user)
     browser = challenge.browser()
     for email in ("one@example.org", "nobody@example.org", "no address"):
         done = browser.post("/forgot", {"email": email})
@@ -217,6 +217,7 @@ def test_a_lost_password_is_replaced_by_mail_and_ends_every_session(make_challen
     done = browser.post("/reset", {"code": code, "password": "another five words here"})
     assert done.headers["location"] == "/sign-in?done=password-set"
     assert old.get("/team").status_code == 303
+    assert program.get("/api/v1/me").status_code == 401
     assert browser.sign_in("one@example.org").status_code == 401
     assert browser.sign_in("one@example.org", "another five words here").status_code == 303
 
@@ -228,14 +229,18 @@ def test_without_mail_the_organizer_is_named(challenge):
 
 
 def test_a_password_is_changed_by_whoever_knows_the_old_one(challenge):
-    challenge.account("one")
+    program = challenge.program(challenge.account("one"))
     browser = challenge.browser("one@example.org")
+    assert "and every API token of yours" in browser.get("/account").text
     new = {"old": PASSWORD, "password": "another five words here"}
     wrong = browser.post("/account/password", new | {"old": "x"}, page="/account")
     assert (wrong.status_code, "The old password is wrong." in wrong.text) == (400, True)
     bad = browser.post("/account/password", new | {"password": "x"}, page="/account")
     assert (bad.status_code, "10 to 200 characters" in bad.text) == (400, True)
-    assert browser.post("/account/password", new, page="/account").status_code == 303
+    assert program.get("/api/v1/me").status_code == 200, "nothing was changed so far"
+    done = browser.post("/account/password", new, page="/account")
+    assert "every API token of the account was ended" in browser.get(done.headers["location"]).text
+    assert program.get("/api/v1/me").status_code == 401
     assert browser.get("/account").status_code == 303
     assert browser.sign_in("one@example.org", "another five words here").status_code == 303
 

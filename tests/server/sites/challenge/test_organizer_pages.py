@@ -141,6 +141,18 @@ def test_the_log_says_whether_its_chain_holds(challenge, boss):
     assert "The chain breaks at line 2." in page
 
 
+def test_the_log_s_page_says_whether_results_are_what_it_tells(challenge, boss):
+    import sqlalchemy as sql
+
+    made = challenge.scored(challenge.account("one"), 0.75)
+    assert "Results are as they were written." in boss.get("/organizer/audit").text
+    forged = sql.text("UPDATE submissions SET report = replace(report, '0.75', '0.99')")
+    challenge.store._database.write(lambda run: run.execute(forged).rowcount)
+    page = boss.get("/organizer/audit").text
+    assert f'<a href="/submissions/{made.id}">{made.id[:8]}</a> is not what the log tells' in page
+    assert "The chain holds." in page
+
+
 def test_the_export_holds_everything_but_secrets(challenge, boss):
     user = challenge.account("one")
     challenge.scored(user)

@@ -14,6 +14,7 @@ from tronie.evaluation.charts.frame import STYLE
 from tronie.server.challenge.baselines import published
 from tronie.server.challenge.track import Phase, Reference, open_track
 from tronie.server.sites.challenge.app import create_app
+from tronie.server.sites.challenge.site import Visit
 
 pytestmark = pytest.mark.server
 
@@ -121,3 +122,49 @@ def test_every_text_has_contrast_with_its_ground_by_day_and_by_night(challenge):
         for ink, ground in pairs:
             assert contrast(colors[ink], colors[ground]) >= 4.5, (ink, ground)
         assert contrast(colors["edge"], colors["paper"]) >= 3, "the edge of a field"
+
+
+def test_the_board_of_anybody_is_made_once_and_one_of_a_team_marks_its_row(
+    make_challenge, monkeypatch
+):
+    made = make_challenge(settings={"board_seconds": 60.0})
+    one, two = made.account("one"), made.account("two")
+    made.scored(one, 0.9, public=True)
+    made.scored(two, 0.8, public=True)
+    path, anybody, team = "/tracks/small/board", made.browser(), made.browser("one@example.org")
+    first = anybody.get(path)
+    rendered = []
+    page = Visit.page
+
+    def counted(self, template, *told, **more):
+        rendered.append(template)
+        return page(self, template, *told, **more)
+
+    monkeypatch.setattr(Visit, "page", counted)
+    again = anybody.get(path)
+    assert rendered == []
+    assert (again.text, dict(again.headers)) == (first.text, dict(first.headers))
+    assert anybody.get(path, **{"if-none-match": first.headers["etag"]}).status_code == 304
+    assert 'class="mine"' not in first.text
+    own = team.get(path)
+    assert rendered == ["board.html"]
+    assert own.headers["cache-control"] == "no-store"
+    assert own.text.count('class="mine"') == 1
+    assert "Institute two" in own.text
+    assert anybody.get(path).text == first.text
+    assert anybody.get(path + "?done=public").text != first.text
+    made.clock.forward(60)
+    assert "it is 2030-06-15 12:01" in anybody.get(path).text
+
+
+def test_a_team_that_comes_first_leaves_nothing_of_its_own_to_the_next(make_challenge):
+    made = make_challenge(settings={"board_seconds": 60.0})
+    one = made.account("one")
+    made.scored(one, public=True)
+    made.store.set_hidden(one.organization_id, True, made.clock())
+    team = made.browser("one@example.org")
+    assert "Institute one" in team.get("/tracks/small/board").text
+    text = made.browser().get("/tracks/small/board").text
+    assert "Institute one" not in text
+    assert "name hidden" in text
+    assert 'class="mine"' not in text

@@ -101,6 +101,10 @@ def test_what_is_refused_at_the_checks_shows_each_rule_and_its_reason(challenge,
     assert page.index("limits.flops") < page.index("limits.model"), "what is broken comes first"
     assert "1.07\u202fG" in page
     assert "3 of 3" in team.get("/team").text, "the slot was given back"
+    assert "The file itself was removed" not in page
+    challenge.store.upload_removed(made.id, "w", challenge.clock())
+    page = team.get(f"/submissions/{made.id}").text
+    assert "The file itself was removed 7 days after it was refused" in page
 
 
 def test_a_result_is_shown_signed_and_set_public(challenge, team):

@@ -147,7 +147,7 @@ def reset_page(visit: AnyVisit, code: str = "") -> Response:
 
 @router.post("/reset")
 def reset(fields: Fields, visit: AnyVisit) -> Response:
-    """Set the password of whom the link was sent to, and end every session."""
+    """Set the password of whom the link was sent to; end every session and token."""
     site, code = visit.site, fields.get("code", "")
     try:
         new = accounts.new_password(fields.get("password", ""))
@@ -167,7 +167,7 @@ def account_page(visit: TeamVisit) -> Response:
 
 @router.post("/account/password")
 def change_password(fields: Fields, visit: TeamVisit) -> Response:
-    """Set another password; the old one has to be known."""
+    """Set another password; the old one has to be known. Ends every session and token."""
     site, me = visit.site, visit.me
     until = site.limits.next_at("sign-in-failed", me.email.casefold(), visit.now)
     if until is not None:

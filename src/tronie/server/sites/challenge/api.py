@@ -21,7 +21,7 @@ from tronie.server.http import Refused, address_of, not_modified
 from tronie.server.rate_limits import address_key
 from tronie.server.sites.challenge import api_records as records
 from tronie.server.sites.challenge.report_shown import without_people
-from tronie.server.sites.challenge.results import result_document
+from tronie.server.sites.challenge.results import signed_result
 from tronie.server.sites.challenge.site import Site, site_of
 from tronie.server.sites.challenge.uploads import take_in
 
@@ -40,6 +40,9 @@ _SENT: dict[int | str, dict[str, Any]] = _ASKED | {
     413: _NO | {"description": "It is too large."},
     415: _NO | {"description": "It is not sent as asked for."},
     503: _NO | {"description": "Busy; try again."},
+}
+_SIGNED: dict[int | str, dict[str, Any]] = _ASKED | {
+    409: _NO | {"description": "It is not what the log tells, and is not signed."}
 }
 _READ: dict[int | str, dict[str, Any]] = {404: _ASKED[404], 422: _ASKED[422]}
 
@@ -187,14 +190,14 @@ def set_public(
     return _record(site, user, _own(site, user, id))
 
 
-@router.get("/submissions/{id}/result", summary="A signed result", responses=_ASKED)
+@router.get("/submissions/{id}/result", summary="A signed result", responses=_SIGNED)
 def result(id: Id, site: ThisSite, user: TokenUser) -> dict[str, Any]:
     """The Report with the challenge's signature, once it is scored."""
     found = _own(site, user, id)
     owner = site.store.organization(found.organization_id)
     if found.state != State.SCORED or not site.shows_report(user, found) or owner is None:
         raise NotFound("this submission has no result that is shown; ask for its state")
-    return site.signer.sign(result_document(found, owner))
+    return signed_result(site, found, owner)
 
 
 @router.get("/me", summary="Whose token it is", responses=_ASKED)

@@ -34,6 +34,8 @@ class ShownBoard:
     """Phases under way whose scores nobody is shown yet."""
     kept: dict[tuple[object, ...], Any] = field(default_factory=dict, compare=False, repr=False)
     """What was made of it for all readers; may be used from several threads."""
+    making: Any = field(default_factory=Lock, compare=False, repr=False)
+    """Held by who makes something of it that is kept."""
 
     @property
     def hidden_until(self) -> datetime | None:

@@ -89,13 +89,14 @@ def retry(id: str, fields: Fields, visit: OrganizerVisit) -> Response:
 
 @router.get("/audit")
 def audit(visit: OrganizerVisit) -> Response:
-    """The log of what was done, and whether its chain holds."""
+    """The log of what was done, whether its chain holds, and whether results are as it tells."""
     entries = visit.site.store.audit(limit=SHOWN)
     return visit.page(
         "audit.html",
         {
             "entries": list(reversed(entries)),
             "broken_at": visit.site.store.audit_break(),
+            "other_result": visit.site.store.result_break(),
         },
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from markupsafe import Markup
@@ -13,8 +15,9 @@ from tronie.evaluation.charts.frame import STYLE
 from tronie.server.challenge.intake import moment_text, open_phase
 from tronie.server.challenge.leaderboard import BoardRow
 from tronie.server.http import not_modified
+from tronie.server.sites.challenge.boards import ShownBoard
 from tronie.server.sites.challenge.openapi_page import fields_of, operations_of
-from tronie.server.sites.challenge.site import AnyVisit, site_of, visit_of
+from tronie.server.sites.challenge.site import AnyVisit, Visit, site_of, visit_of
 
 router = APIRouter(include_in_schema=False)
 ROBOTS = "User-agent: *\nDisallow: /team\nDisallow: /organizer\nDisallow: /submissions\n"
@@ -67,8 +70,7 @@ async def board(name: str, request: Request) -> Response:
     body = None if shown is None else shown.kept.get(_page_key(now))
     if body is None:
         return await run_in_threadpool(_board, name, request, is_anybody)
-    headers = {"vary": "Cookie", "cache-control": "no-cache"}
-    return not_modified(request, HTMLResponse(body, headers=headers))
+    return _page(request, body)
 
 
 def _board(name: str, request: Request, is_anybody: bool) -> Response:
@@ -79,20 +81,39 @@ def _board(name: str, request: Request, is_anybody: bool) -> Response:
     row = visit.site.templates.get_template("board_row.html")
 
     def drawn(one: BoardRow) -> Markup:
-        """A row, of which most are the same for all."""
-        key = ("row", one.submission_id, one.name, one.mine, one.mark, one.source)
-        if key not in shown.kept:
-            told = {"track": found, "row": one, "board": shown}
-            shown.kept[key] = Markup(row.render(told))  # escaped by its own template
-        return Markup(shown.kept[key])
+        """A row, of which most are the same for all; escaped by its own template."""
+        known = None if one.mine else shown.kept.get(_row_key(one))
+        return known or Markup(row.render({"track": found, "row": one, "board": shown}))
 
     told = {"name": name, "track": found, "board": shown, "drawn": drawn}
+    with shown.making:  # one makes what many wait for
+        for one in shown.rows:
+            if not one.mine and _row_key(one) not in shown.kept:
+                shown.kept[_row_key(one)] = drawn(one)
+        if is_anybody:
+            return _kept_page(visit, shown, told)
+    return visit.page("board.html", told)
+
+
+def _kept_page(visit: Visit, shown: ShownBoard, told: Mapping[str, Any]) -> Response:
+    body = shown.kept.get(_page_key(visit.now))
+    if body is not None:
+        return _page(visit.request, body)
     response = visit.page("board.html", told)
-    if is_anybody and response.status_code == 200:
+    if response.status_code == 200:
         for key in [key for key in shown.kept if key[0] == "page"]:  # of minutes that are over
-            shown.kept.pop(key, None)
+            del shown.kept[key]
         shown.kept[_page_key(visit.now)] = bytes(response.body)
     return response
+
+
+def _page(request: Request, body: bytes) -> Response:
+    headers = {"vary": "Cookie", "cache-control": "no-cache"}
+    return not_modified(request, HTMLResponse(body, headers=headers))
+
+
+def _row_key(row: BoardRow) -> tuple[object, ...]:
+    return "row", row.submission_id, row.name, row.mark, row.source
 
 
 def _page_key(now: datetime) -> tuple[str, str]:

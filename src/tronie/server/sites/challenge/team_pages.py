@@ -18,7 +18,7 @@ from tronie.server.challenge.quota import next_day
 from tronie.server.challenge.submission import Organization, State, Submission
 from tronie.server.sites.challenge.forms import FIELD, Fields, expect_own_form
 from tronie.server.sites.challenge.report_shown import report_shown
-from tronie.server.sites.challenge.results import result_document
+from tronie.server.sites.challenge.results import signed_result as sign_result
 from tronie.server.sites.challenge.site import TeamVisit, Visit
 from tronie.server.sites.challenge.uploads import take_in
 
@@ -118,7 +118,7 @@ def signed_result(id: str, visit: TeamVisit) -> Response:
     found, owner = _own(visit, id)
     if found.state != State.SCORED or not visit.site.shows_report(visit.me, found):
         raise NotFound("this submission has no result that is shown; look at its page")
-    signed = visit.site.signer.sign(result_document(found, owner))
+    signed = sign_result(visit.site, found, owner)
     return Response(
         json.dumps(signed, indent=2, ensure_ascii=False) + "\n",
         media_type="application/json",

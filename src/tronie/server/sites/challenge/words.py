@@ -11,7 +11,7 @@ from tronie.evaluation.report_text import NARROW, count_text, number_text
 from tronie.server.challenge.checks import Measured
 from tronie.server.challenge.intake import moment_text
 from tronie.server.challenge.leaderboard import shown
-from tronie.server.challenge.submission import OPEN, State
+from tronie.server.challenge.submission import OPEN, REFUSED_KEPT, State
 from tronie.server.challenge.track import Limits, Phase
 from tronie.server.http import size_text
 
@@ -29,13 +29,21 @@ DONE: Mapping[str, str] = {
     ),
     "mail-sent": "A message is on its way to that address. Open the link in it within a day.",
     "verified": "Your address is verified. Sign in and submit.",
-    "password-set": "The new password is set and every session was ended. Sign in with it.",
+    "password-set": (
+        "The new password is set; every session and every API token of the account was ended. "
+        "Sign in with it."
+    ),
     "phases-set": "The phases are set.",
     "rescored": "The submissions of an older version wait to be scored again.",
     "banned": "The organization may no longer submit, and its submissions left the board.",
     "ban-lifted": "The organization may submit again.",
     "retried": "The submission waits to be checked again.",
 }
+
+UPLOAD_GONE = (
+    f"The file itself was removed {REFUSED_KEPT.days} days after it was refused; what is told of "
+    "it here stays."
+)
 
 # After the name of the state, before "since".
 STATE_TEXT: Mapping[State, str] = {
@@ -111,7 +119,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "count": count_text,
     "place": place_text,
 }
-GLOBALS: Mapping[str, Callable[..., Any]] = {
+GLOBALS: Mapping[str, Any] = {
     "measured": measured_text,
     "limit_texts": limit_texts,
     "phase_text": phase_text,
@@ -120,4 +128,5 @@ GLOBALS: Mapping[str, Callable[..., Any]] = {
     "cell": shown,
     "is_open": is_open,
     "swatch": style_class,
+    "upload_gone": UPLOAD_GONE,
 }

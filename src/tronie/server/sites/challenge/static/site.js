@@ -73,7 +73,7 @@ function watched(place) {
       const answer = await fetch(address, { headers: { Accept: "application/json" } });
       if (!answer.ok) return;
       const now = await answer.json();
-      if (now.state !== state || String(now.position ?? "") !== position) location.reload();
+      if (now.state !== state || String(now.position ?? "") !== position) location.replace(location.pathname);
     } catch { /* asked again in a while */ }
   }, 5000);
 }

@@ -212,6 +212,15 @@ def test_a_worker_that_worked_for_long_is_begun_again_soon(monkeypatch, capsys):
     assert capsys.readouterr().err.count("it is begun again in 0 s") == 2, "0.4 s, and not 0.8"
 
 
+def test_pages_name_the_port_that_is_served_unless_an_address_was_set():
+    from tronie.server.challenge.settings import Settings
+
+    assert serve._with_port(Settings(), 8123).public_url == "http://127.0.0.1:8123"
+    assert serve._with_port(Settings(), 0).public_url == "http://127.0.0.1:8000"
+    own = Settings(public_url="https://faces.example.org")
+    assert serve._with_port(own, 8123) is own
+
+
 def test_without_a_database_of_its_own_the_worker_reads_the_settings(monkeypatch):
     monkeypatch.delenv("TRONIE_CHALLENGE_DATABASE", raising=False)
     worker = serve._WorkerProcess(Path("here"), None)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,6 +84,7 @@ def challenge(
     home = Home(dir, database=database)
     if not home.tracks:
         raise _no_track(dir)
+    home.settings = _with_port(home.settings, port)
     beside = [_WorkerProcess(dir, database)] if embedded_worker else []
     _serve(home, host=host, port=port, organizer=organizer, beside=beside)
 
@@ -184,6 +186,14 @@ def _no_track(folder: Path) -> BadInput:
         f"{folder} has no track: put private data into {folder}/data/TRACK, or name photographs of "
         "people with --photos for a demonstration"
     )
+
+
+def _with_port(settings: Settings, port: int) -> Settings:
+    """The address that pages and messages name, where nobody set one: this machine, that port."""
+    unset = type(settings)().public_url
+    if not port or settings.public_url != unset:
+        return settings
+    return replace(settings, public_url=f"{unset.rpartition(':')[0]}:{port}")
 
 
 def _is_known(host: str, settings: Settings) -> bool:

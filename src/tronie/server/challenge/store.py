@@ -14,6 +14,7 @@ written in a file of its own: `store_accounts`, `store_secrets`, `store_submissi
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -48,6 +49,7 @@ __all__ = [
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 VERSION_TABLE = "challenge_revision"
+_TRIES, _PAUSE_S = 200, 0.05
 _ONE_AT_A_TIME = 0x74726F6E6965  # "tronie": the lock under which one process migrates a PostgreSQL
 
 
@@ -116,8 +118,20 @@ def _bring_up_to_date(database: Database, *, migrate: bool) -> None:
             f"{schema.REVISION}; open it once with `tronie serve challenge`"
         )
     if database.is_sqlite:
-        database.read(lambda run: run.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
+        _write_ahead(database)
     database.write(lambda run: _migrate(run, database), repeatable=True)
+
+
+def _write_ahead(database: Database) -> None:
+    """Switch the journal, for which SQLite waits for nobody: another who opens it may hold it."""
+    for attempt in range(_TRIES):
+        try:
+            database.read(lambda run: run.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
+            return
+        except StoreUnavailable:
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def _revision(run: sql.Connection) -> str | None:

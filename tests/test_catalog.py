@@ -100,3 +100,43 @@ def test_variants_are_read_from_the_source_and_not_run(tray, tmp_path):
     entry.write_text('SIZES = {"tiny": 1}\n')
     assert catalog.variants(tray, "iresnet") == ()
     assert catalog.variants(tray, "iresnet", table="SIZES") == ("tiny",)
+
+
+@pytest.fixture
+def networks(tray: str, tmp_path: Path) -> str:
+    """The catalogue, with the variants of two entries, one's name being the other's beginning."""
+    (tmp_path / tray / "vit.py").write_text('VARIANTS = {"b": 1, "poly-s": 2}\nraise KeyError\n')
+    (tmp_path / tray / "vit_poly.py").write_text('VARIANTS = {"b": 3, "7x7-t": 4}\n')
+    return tray
+
+
+def test_every_variant_is_listed_with_the_key_of_its_entry_and_none_imported(networks):
+    names = ("vit-b", "vit-poly-s", "vit-poly-b", "vit-poly-7x7-t")
+    assert catalog.variant_names(networks) == names
+    assert not [name for name in sys.modules if name.startswith(f"{networks}.")]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("vit-b", ("vit", "b")),
+        ("vit-poly-s", ("vit", "poly-s")),
+        ("vit-poly-b", ("vit-poly", "b")),
+        ("vit_poly_7x7_t", ("vit-poly", "7x7-t")),
+    ],
+)
+def test_a_name_is_split_into_its_entry_and_its_variant(networks, name, parts):
+    assert catalog.variant_parts(networks, name) == parts
+
+
+def test_a_name_asked_for_exactly_must_be_written_as_it_is_listed(networks):
+    assert catalog.variant_parts(networks, "vit-poly-b", exact=True) == ("vit-poly", "b")
+    with pytest.raises(NotFound, match=r"^no entry 'vit_poly_b' in .* Did you mean 'vit-poly-b'\?"):
+        catalog.variant_parts(networks, "vit_poly_b", exact=True)
+
+
+@pytest.mark.parametrize("name", ["vit", "vit-", "b", "vit-poly-x"])
+def test_what_no_entry_lists_is_answered_with_all_the_variants(networks, name):
+    expected = rf"^no entry '{name}' in {networks}\..* It holds: vit-b, vit-poly-7x7-t, "
+    with pytest.raises(NotFound, match=expected):
+        catalog.variant_parts(networks, name)

@@ -98,6 +98,38 @@ def variants(package: str, key: str, *, table: str = "VARIANTS") -> tuple[str, .
     return ()
 
 
+def variant_names(package: str) -> tuple[str, ...]:
+    """Every variant of every entry of `package`, as in "iresnet-100", none of them imported.
+
+    Entries in their order, and of each its variants in the order of its source.
+
+    Raises:
+        NotFound: there is no such package.
+    """
+    return tuple(
+        f"{key}-{variant}" for key in entries(package) for variant in variants(package, key)
+    )
+
+
+def variant_parts(package: str, name: str, *, exact: bool = False) -> tuple[str, str]:
+    """Entry and variant of a name that `variant_names` lists: "iresnet" and "100".
+
+    Args:
+        package: The catalogue.
+        name: As in "iresnet-100".
+        exact: Refuse a name with underscores for its hyphens, which is taken otherwise.
+
+    Raises:
+        NotFound: no variant of that name; the message holds the nearest one and the list.
+    """
+    asked = name if exact else _as_key(name)
+    for key in entries(package):
+        variant = asked.removeprefix(f"{key}-")
+        if variant != asked and variant in variants(package, key):
+            return key, variant
+    raise not_found(name, variant_names(package), where=package)
+
+
 def not_found(key: str, known: Iterable[str], *, where: str) -> NotFound:
     """The error for a name that is not there, to be raised by the caller.
 

@@ -109,19 +109,11 @@ def _measured(model: str, *, side: int | None, count_only: bool) -> Measured:
     asked = model.replace("_", "-")
     if model.endswith(".onnx") or model in entry_names() or zoo.is_here(model):
         return _file(model, side=side)
-    if asked in _networks(DETECTORS):
+    if asked in catalog.variant_names(DETECTORS):
         return _detector(asked, side=side, count_only=count_only)
-    if asked not in _networks(BACKBONES) and Path(model).is_file():
+    if asked not in catalog.variant_names(BACKBONES) and Path(model).is_file():
         return _file(model, side=side)
     return _backbone(model, count_only=count_only)
-
-
-def _networks(catalogue: str) -> tuple[str, ...]:
-    return tuple(
-        f"{key}-{variant}"
-        for key in catalog.entries(catalogue)
-        for variant in catalog.variants(catalogue, key)
-    )
 
 
 def _file(model: str, *, side: int | None) -> Measured:
@@ -144,8 +136,9 @@ def _file(model: str, *, side: int | None) -> Measured:
 def _backbone(name: str, *, count_only: bool) -> Measured:
     """Counted in torch, where biases are as its authors have them, and exported to be timed."""
     asked = name.replace("_", "-")
-    if asked not in _networks(BACKBONES):
-        known = {*_networks(BACKBONES), *_networks(DETECTORS), *entry_names()}
+    if asked not in catalog.variant_names(BACKBONES):
+        networks = catalog.variant_names(BACKBONES) + catalog.variant_names(DETECTORS)
+        known = {*networks, *entry_names()}
         raise catalog.not_found(name, known, where="the models and networks")
     with torch_needed(f"tronie measure {name}"):
         from tronie.lab.nn.backbone import build_backbone, variant_of

@@ -47,11 +47,7 @@ class Variant:
 
 def names() -> tuple[str, ...]:
     """Every backbone that can be built, as in "iresnet-100"; imports none of them."""
-    return tuple(
-        f"{key}-{variant}"
-        for key in catalog.entries(CATALOGUE)
-        for variant in catalog.variants(CATALOGUE, key)
-    )
+    return catalog.variant_names(CATALOGUE)
 
 
 def variant_of(name: str) -> Variant:
@@ -60,7 +56,7 @@ def variant_of(name: str) -> Variant:
     Raises:
         NotFound: no such backbone; the message holds the nearest name.
     """
-    key, variant = _parts(name)
+    key, variant = catalog.variant_parts(CATALOGUE, name)
     declared: Variant = catalog.load(CATALOGUE, key, "VARIANTS")[variant]
     return declared
 
@@ -75,17 +71,6 @@ def build_backbone(name: str, *, embedding_size: int | None = None) -> nn.Module
     Raises:
         NotFound: no such backbone; the message holds the nearest name.
     """
-    key, variant = _parts(name)
+    key, variant = catalog.variant_parts(CATALOGUE, name)
     build: Callable[..., nn.Module] = catalog.load(CATALOGUE, key, "build")
     return build(variant, embedding_size=embedding_size)
-
-
-def _parts(name: str) -> tuple[str, str]:
-    """File and variant of a name, which may be written with underscores."""
-    asked = name.replace("_", "-")
-    for key in catalog.entries(CATALOGUE):
-        if asked.startswith(f"{key}-"):
-            variant = asked.removeprefix(f"{key}-")
-            if variant in catalog.variants(CATALOGUE, key):
-                return key, variant
-    raise catalog.not_found(name, names(), where=CATALOGUE)

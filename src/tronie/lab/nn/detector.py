@@ -122,11 +122,7 @@ class Detector(nn.Module, ABC):
 
 def names() -> tuple[str, ...]:
     """Every detector that can be built, as in "scrfd-2.5g"; imports none of them."""
-    return tuple(
-        f"{key}-{variant}"
-        for key in catalog.entries(CATALOGUE)
-        for variant in catalog.variants(CATALOGUE, key)
-    )
+    return catalog.variant_names(CATALOGUE)
 
 
 def variant_of(name: str) -> Variant:
@@ -135,7 +131,7 @@ def variant_of(name: str) -> Variant:
     Raises:
         NotFound: no such detector; the message holds the nearest name.
     """
-    key, variant = _parts(name)
+    key, variant = catalog.variant_parts(CATALOGUE, name)
     declared: Variant = catalog.load(CATALOGUE, key, "VARIANTS")[variant]
     return declared
 
@@ -146,17 +142,6 @@ def build_detector(name: str) -> Detector:
     Raises:
         NotFound: no such detector; the message holds the nearest name.
     """
-    key, variant = _parts(name)
+    key, variant = catalog.variant_parts(CATALOGUE, name)
     build: Callable[[str], Detector] = catalog.load(CATALOGUE, key, "build")
     return build(variant)
-
-
-def _parts(name: str) -> tuple[str, str]:
-    """File and variant of a name, which may be written with underscores."""
-    asked = name.replace("_", "-")
-    for key in catalog.entries(CATALOGUE):
-        if asked.startswith(f"{key}-"):
-            variant = asked.removeprefix(f"{key}-")
-            if variant in catalog.variants(CATALOGUE, key):
-                return key, variant
-    raise catalog.not_found(name, names(), where=CATALOGUE)

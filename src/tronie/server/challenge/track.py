@@ -142,11 +142,7 @@ class Track:
 
 def names() -> tuple[str, ...]:
     """Every track, as in "mfr21-a"; imports none of them."""
-    return tuple(
-        f"{key}-{variant}"
-        for key in catalog.entries(CATALOGUE)
-        for variant in catalog.variants(CATALOGUE, key)
-    )
+    return catalog.variant_names(CATALOGUE)
 
 
 def open_track(name: str) -> Track:
@@ -155,9 +151,6 @@ def open_track(name: str) -> Track:
     Raises:
         NotFound: no such track; the message holds the nearest name and the list.
     """
-    for key in catalog.entries(CATALOGUE):
-        for variant in catalog.variants(CATALOGUE, key):
-            if f"{key}-{variant}" == name:
-                found: Track = catalog.load(CATALOGUE, key, "VARIANTS")[variant]
-                return found
-    raise catalog.not_found(name, names(), where=CATALOGUE)
+    key, variant = catalog.variant_parts(CATALOGUE, name, exact=True)
+    found: Track = catalog.load(CATALOGUE, key, "VARIANTS")[variant]
+    return found

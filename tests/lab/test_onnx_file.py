@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper  # noqa: E402 - only where torch is
 
-from tronie.lab.training.onnx_file import (
+from tronie.lab.training.onnx_file import (  # noqa: E402
     contract_toml,
+    file_bytes,
+    traced_graph,
     with_short_names,
     write_whole,
 )
-from tronie.runtime.contract import Contract, contract_from_table
+from tronie.runtime.contract import Contract, contract_from_table  # noqa: E402
 
 pytestmark = pytest.mark.lab
 
@@ -41,6 +43,37 @@ CONTRACTS = [
 def test_a_contract_reads_back_as_it_was(contract):
     table = tomllib.loads(contract_toml(contract))
     assert contract_from_table(table["contract"], name="x.toml") == contract
+
+
+def test_the_contract_of_an_embedder_says_nothing_of_detecting():
+    assert contract_toml(CONTRACTS[0]) == (
+        "[contract]\n"
+        'kind = "embedder"\n'
+        'format = "embedding"\n'
+        'color = "rgb"\n'
+        "mean = [127.5, 127.5, 127.5]\n"
+        "std = [127.5, 127.5, 127.5]\n"
+        "width = 112\n"
+        "height = 112\n"
+        "dimension = 128\n"
+    )
+
+
+def test_a_traced_graph_has_the_names_the_free_axes_and_the_opset_asked_for():
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.ReLU())
+    free = {"seen": {0: "batch", 2: "height"}, "told": {0: "batch", 2: "height"}}
+    model = traced_graph(
+        network.eval(), torch.zeros(2, 3, 4, 5), name="seen", outputs=["told"], free=free, opset=15
+    )
+    ends = {value.name: value for value in [*model.graph.input, *model.graph.output]}
+    axes = {
+        name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for name, value in ends.items()
+    }
+    assert axes == {"seen": ["batch", 3, "height", 5], "told": ["batch", 2, "height", 5]}
+    assert [opset.version for opset in model.opset_import] == [15]
+    assert model.graph.node[0].output[0] == "a0"
+    assert file_bytes(model) == file_bytes(model)
 
 
 def test_arrays_between_operators_are_numbered_and_ends_keep_their_names():

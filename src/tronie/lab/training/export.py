@@ -8,22 +8,14 @@
               `tronie.runtime.embedder` as everybody runs it; the largest differences are kept
 
 Neither file takes its name before the proof holds: a failed export leaves what was there.
-
-It is torch's exporter by tracing (`dynamo=False`) that is asked. It gives opset 17 without a
-conversion, folds batch norms, and needs nothing beside torch; the newer one starts at opset
-18 and needs onnxscript. Its warning that it is the older one is not shown.
+`tronie.lab.training.onnx_file` traces and writes it.
 """
 
 from __future__ import annotations
 
 import copy
-import io
-import os
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,13 +23,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tronie.errors import BadInput, BadModel
+from tronie.lab.training.onnx_file import (
+    OPSET,
+    contract_toml,
+    file_bytes,
+    traced_graph,
+    write_whole,
+)
 from tronie.runtime.contract import Contract
 from tronie.runtime.embedder import Embedder
 from tronie.runtime.graph import parse_graph
 from tronie.runtime.pixels import network_input
 from tronie.runtime.session import EngineOptions, session_of
 
-OPSET = 17
 SIDE = 112
 CROPS = 5
 """Crops of the proof: one alone, and the rest as a batch, so that the free axis is tried."""
@@ -101,29 +99,22 @@ def export_backbone(
         threads=threads,
         seed=seed,
     )
-    _replace(file.with_suffix(".toml"), _as_toml(stated).encode("utf-8"))
-    _replace(file, data)
+    write_whole(file.with_suffix(".toml"), contract_toml(stated).encode("utf-8"))
+    write_whole(file, data)
     return proof
 
 
 def onnx_bytes(network: nn.Module, *, opset: int = OPSET) -> bytes:
     """The file of a network that is on the CPU and in evaluation; nothing is proven or written."""
-    buffer = io.BytesIO()
-    free = {"pictures": {0: "batch"}, "embeddings": {0: "batch"}}
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            network,
-            (torch.zeros(2, 3, SIDE, SIDE),),
-            buffer,  # type: ignore[arg-type]  # taken where dynamo=False, and not declared
-            input_names=["pictures"],
-            output_names=["embeddings"],
-            dynamic_axes=free,
-            opset_version=opset,
-            dynamo=False,
-        )
-    model = parse_graph(buffer.getvalue(), name="the exported network")
-    return bytes(_with_short_names(model).SerializeToString(deterministic=True))
+    graph = traced_graph(
+        network,
+        torch.zeros(2, 3, SIDE, SIDE),
+        name="pictures",
+        outputs=["embeddings"],
+        free={"pictures": {0: "batch"}, "embeddings": {0: "batch"}},
+        opset=opset,
+    )
+    return file_bytes(graph)
 
 
 def settle_norms(module: nn.Module, *, seed: int = 0) -> None:
@@ -200,52 +191,5 @@ def _prove(
     return proof
 
 
-def _with_short_names(model: Any) -> Any:
-    """The arrays between operators numbered: their paths would be written three times each.
-
-    Operators and weights keep the names that they have in the network.
-    """
-    kept = {value.name for value in [*model.graph.input, *model.graph.output]}
-    short: dict[str, str] = {}
-    for node in model.graph.node:
-        for n, name in enumerate(node.input):
-            node.input[n] = short.get(name, name)
-        for n, name in enumerate(node.output):
-            if name and name not in kept:
-                short[name] = f"a{len(short)}"
-                node.output[n] = short[name]
-    del model.graph.value_info[:]
-    return model
-
-
 def _largest(numbers: NDArray[np.float32]) -> float:
     return float(np.abs(numbers).max())
-
-
-def _as_toml(contract: Contract) -> str:
-    lines = [
-        "[contract]",
-        f'kind = "{contract.kind}"',
-        f'format = "{contract.format}"',
-        f'color = "{contract.color}"',
-        f"mean = {_listed(contract.mean)}",
-        f"std = {_listed(contract.std)}",
-        f"width = {contract.width}",
-        f"height = {contract.height}",
-        f"dimension = {contract.dimension}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _listed(values: Sequence[float]) -> str:
-    return "[" + ", ".join(repr(float(value)) for value in values) + "]"
-
-
-def _replace(file: Path, data: bytes) -> None:
-    """Write the file whole or not at all."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)

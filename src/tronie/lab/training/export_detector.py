@@ -20,8 +20,6 @@ multiples of 32, and one file for both uses of the batch.
 from __future__ import annotations
 
 import copy
-import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,13 +33,18 @@ from torch import Tensor, nn
 from tronie.catalog import load
 from tronie.errors import BadInput, BadModel
 from tronie.lab.nn.detector import Detector
-from tronie.lab.training.onnx_file import contract_toml, with_short_names, write_whole
+from tronie.lab.training.onnx_file import (
+    OPSET,
+    contract_toml,
+    file_bytes,
+    traced_graph,
+    write_whole,
+)
 from tronie.runtime.contract import DETECTOR_FORMATS, Contract
 from tronie.runtime.graph import parse_graph
 from tronie.runtime.session import EngineOptions, session_of
 
 Layout = Literal["decoded", "published"]
-OPSET = 17
 INPUTS: dict[Layout, str] = {"decoded": "pictures", "published": "input.1"}
 SIZES = ((1, 64, 96), (2, 96, 64), (1, 33, 47))
 """Pictures of the proof: how many together, their height and their width."""
@@ -115,26 +118,20 @@ def detector_onnx(network: Detector, *, layout: Layout = "decoded", opset: int =
         last = {name: v.shape[2:] for name, v in answers.named(torch.zeros(1, 3, 32, 32)).items()}
     free = {INPUTS[layout]: {0: "batch", 2: "height", 3: "width"}}
     free |= {name: {0: "batch", 1: f"{name}_anchors"} for name in last}
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            answers,
-            (torch.zeros(2, 3, 64, 96),),
-            buffer,  # type: ignore[arg-type]  # taken where dynamo=False, and not declared
-            input_names=[INPUTS[layout]],
-            output_names=list(last),
-            dynamic_axes=free,
-            opset_version=opset,
-            dynamo=False,
-        )
-    model = parse_graph(buffer.getvalue(), name="the exported network")
+    model = traced_graph(
+        answers,
+        torch.zeros(2, 3, 64, 96),
+        name=INPUTS[layout],
+        outputs=list(last),
+        free=free,
+        opset=opset,
+    )
     for output in model.graph.output:  # what the exporter loses sight of, and readers go by
         for axis, size in zip(
             output.type.tensor_type.shape.dim[2:], last[output.name], strict=True
         ):
             axis.dim_value = size
-    return bytes(with_short_names(model).SerializeToString(deterministic=True))
+    return file_bytes(model)
 
 
 class _Decoded(nn.Module):

@@ -32,6 +32,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
     "frozen": ("partial_fc", {"rate": 0.4, "unsampled": "frozen"}, "cosface", {}),
     "only positives": ("partial_fc", {"rate": 0.0}, "cosface", {}),
     "filtered": ("partial_fc", {"rate": 0.7, "filter_above": 0.3}, "cosface", {}),
+    "reweighted": ("partial_fc", {"rate": 0.4, "reweighted": True}, "cosface", {}),
     "lengths": ("partial_fc", {"rate": 0.4}, "magface", {"shortest": 0.1, "longest": 9.0}),
     "batch statistics": ("partial_fc", {"rate": 0.4}, "adaface", {}),
     "moving target": ("partial_fc", {"rate": 0.4}, "curricular", {}),

@@ -59,6 +59,44 @@ def test_the_loss_is_the_softmax_over_the_drawn_and_the_positives():
     np.testing.assert_allclose(made(x, LABELS).item(), expected, rtol=1e-12)
 
 
+def test_reweighted_a_drawn_class_stands_for_as_many_as_the_rate_says():
+    made, x = head(rate=0.3, reweighted=True), embeddings()
+    ids = taken_in(0)
+    unit = torch.nn.functional.normalize(x.detach(), dim=1)
+    centers = torch.nn.functional.normalize(made.centers.values[ids], dim=1)
+    logits = 64 * (unit @ centers.T)
+    total = 0.0
+    for row, label in enumerate(LABELS.tolist()):
+        own = logits[row, ids.index(label)] - 64 * 0.35
+        sum_ = own.exp()
+        for column, other in enumerate(ids):
+            if other != label:
+                stands_for = 1 if other in LABELS else 1 / 0.3
+                sum_ = sum_ + stands_for * logits[row, column].exp()
+        total += float(sum_.log() - own)
+    np.testing.assert_allclose(made(x, LABELS).item(), total / 5, rtol=1e-12)
+
+
+def test_reweighted_the_sum_is_on_average_that_of_all_classes():
+    margin, x, label = normface.Margin(scale=4.0), embeddings()[:1].detach(), LABELS[2:3]
+    full = full_softmax.Head(classes=C, dimension=D, margin=margin, seed=SEED).double()
+    made = head(margin, rate=0.25, reweighted=True)
+    sums = []
+    for _ in range(2000):
+        sums.append(made(x, label).exp().item())  # the sum, as a part of the class's own
+        made.stand_still()
+    error = np.std(sums) / np.sqrt(len(sums))
+    assert abs(np.mean(sums) - full(x, label).exp().item()) < 3 * error
+    assert error < 0.02 * np.mean(sums)
+
+
+def test_weights_without_a_draw_or_a_softmax_are_refused():
+    with pytest.raises(BadInput, match=r"needs a rate above 0 .*; got 0 and .*cosface"):
+        head(rate=0, reweighted=True)
+    with pytest.raises(BadInput, match=r"a margin with a softmax; got 0.1 and .*p2sgrad"):
+        head(p2sgrad.Margin(), reweighted=True)
+
+
 def test_only_what_was_taken_changes_and_only_it_has_a_gradient():
     made = head(rate=0.3)
     for step in range(3):

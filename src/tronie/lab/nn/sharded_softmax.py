@@ -88,6 +88,7 @@ def margin_loss(
     margin: MarginRule,
     *,
     filter_above: float | None = None,
+    log_weights: Tensor | None = None,
 ) -> Tensor:
     """Mean loss of the global batch, the same number on every rank.
 
@@ -100,6 +101,8 @@ def margin_loss(
             left out of that row's softmax: it may be the same person under another name.
             Its logit becomes minus infinity. (Multiplied by zero, as others do it, it would
             stay in the sum with exp(0).)
+        log_weights: (K,): ln of how many classes each one stands for in the softmax; 0 for the
+            batch's own. None: each for itself.
     """
     own = (columns >= 0).nonzero()[:, 0]
     target = cosine.new_zeros(len(cosine))
@@ -109,6 +112,8 @@ def margin_loss(
     if not margin.softmax:
         return _summed_loss(cast(Any, margin).loss(cosine, columns, target), batch)
     logits = margin(cosine, columns, target=target, norms=batch.norms)
+    if log_weights is not None:
+        logits = logits + log_weights
     if filter_above is not None:
         stranger = cosine.detach() > filter_above
         stranger[own, columns[own]] = False

@@ -11,6 +11,11 @@ softmax less often. At rate 1 this is the full softmax; at rate 0 only the batch
 The loss itself falls by about ln(rate): its sum has fewer terms. All that are taken have the
 exact gradient of that loss.
 
+`reweighted` makes up for that: a class that is not the batch's own stands for 1 / rate classes,
+so that ln(1 / rate) is added to its logits. The sum of the softmax is then right on average, and
+the loss estimates that of all classes. It helps where the batch's own classes are a large part of
+what is taken (recipes recognition/lfw_small_resnet_*); with a million classes few notice.
+
 The centers of other classes are not touched, and have no gradient: their decay and momentum are
 made up for when they are next taken (unsampled="exact"), or never happen ("frozen").
 
@@ -18,16 +23,20 @@ made up for when they are next taken (unsampled="exact"), or never happen ("froz
 is larger than this: in noisy data it may be the same person.
 
 Source: An et al., "Partial FC", ICCVW 2021, arXiv:2010.05222, and "Killing two birds with one
-stone", CVPR 2022, arXiv:2203.15565.
+stone", CVPR 2022, arXiv:2203.15565. The weights are those of sampled softmax: Jean et al., ACL
+2015, arXiv:1412.2007, section 3.
 Differs from the released code: the set drawn does not depend on the number of ranks, and varies
 in size (`tronie.lab.nn.keyed_draws`); no gradient, momentum or decay of all classes is computed
 in each step (`tronie.lab.nn.sparse_sgd`); a filtered class is masked, where there its logit is
-multiplied by 0 and stays in the sum as exp(0); ranks may bring different numbers of rows.
+multiplied by 0 and stays in the sum as exp(0); ranks may bring different numbers of rows;
+`reweighted` is ours.
 
 Letters: C classes, K of them taken here, D numbers in an embedding, B embeddings.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -55,9 +64,11 @@ class Head(ShardedHead):
         rate: Share of the classes drawn in a step, in [0, 1].
         unsampled: What becomes of the others; see the head of this file.
         filter_above: A cosine; None to leave no class out. Published for noisy sets: 0.4.
+        reweighted: Count a class that was drawn 1 / rate times; see the head of this file.
 
     Raises:
-        BadInput: one of them is out of its range, or a filter for a margin without softmax.
+        BadInput: one of them is out of its range, or a filter or weights for a margin without
+            softmax, or weights where no class is drawn.
     """
 
     def __init__(
@@ -71,6 +82,7 @@ class Head(ShardedHead):
         rate: float = 0.1,
         unsampled: Unsampled = "exact",
         filter_above: float | None = None,
+        reweighted: bool = False,
     ) -> None:
         if not 0 <= rate <= 1:
             raise BadInput(f"rate is a share of the classes, in [0, 1]; got {rate:g}")
@@ -79,11 +91,17 @@ class Head(ShardedHead):
                 "filter_above is a cosine in [-1, 1], for a margin with a softmax;"
                 f" got {filter_above:g} for {type(margin).__module__}"
             )
+        if reweighted and not (rate > 0 and margin.softmax):
+            raise BadInput(
+                "reweighted counts a class that was drawn 1 / rate times, in a softmax; it needs a"
+                f" rate above 0 and a margin with a softmax; got {rate:g} and"
+                f" {type(margin).__module__}"
+            )
         centers = ClassCenters(
             classes=classes, width=dimension, seed=seed, group=group, unsampled=unsampled
         )
         super().__init__(centers, margin, dimension=dimension, group=group)
-        self.rate, self.filter_above = rate, filter_above
+        self.rate, self.filter_above, self.reweighted = rate, filter_above, reweighted
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of the global batch, the same number on every rank.
@@ -103,7 +121,14 @@ class Head(ShardedHead):
             columns = local
             if rows is not None:
                 columns = torch.searchsorted(rows, local).masked_fill_(local < 0, -1)
-            return margin_loss(cosine, columns, batch, self.margin, filter_above=self.filter_above)
+            return margin_loss(
+                cosine,
+                columns,
+                batch,
+                self.margin,
+                filter_above=self.filter_above,
+                log_weights=self._log_weights(columns, cosine) if self.reweighted else None,
+            )
 
     def _taken(self, local: Tensor) -> Tensor | None:
         """Rows (K,) of the classes of this rank that take part, sorted; None for all."""
@@ -120,6 +145,12 @@ class Head(ShardedHead):
         )
         taken[local[local >= 0]] = True
         return taken.nonzero()[:, 0]
+
+    def _log_weights(self, columns: Tensor, cosine: Tensor) -> Tensor:
+        """(K,): ln of how many classes each one taken stands for; the batch's own for one."""
+        weights = cosine.new_full((cosine.shape[1],), -math.log(self.rate))
+        weights[columns[columns >= 0]] = 0
+        return weights
 
     def memory_plan(self, batch: int) -> dict[str, int]:
         """Bytes on this rank where each rank brings `batch` rows (`tronie.lab.nn.head_memory`)."""

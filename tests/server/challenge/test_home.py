@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,6 @@ pytest.importorskip("cryptography")
 pytest.importorskip("fsspec")
 
 from tronie.errors import BadFile, BadInput, NotFound
-from tronie.server.challenge import home as home_file
 from tronie.server.challenge.home import Home
 from tronie.server.challenge.settings import DATABASE_VARIABLE, SECRET_VARIABLE
 
@@ -39,9 +39,7 @@ def test_a_relative_folder_gives_a_database_that_does_not_depend_on_where_one_st
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert (
-        make(home_file.Path("here")).settings.database == f"sqlite:///{tmp_path}/here/challenge.db"
-    )
+    assert make(Path("here")).settings.database == f"sqlite:///{tmp_path}/here/challenge.db"
 
 
 def test_tracks_are_those_with_data_in_the_order_of_the_catalogue(tmp_path):
@@ -129,21 +127,6 @@ def test_processes_that_begin_at_once_agree_on_the_key(tmp_path):
         assert len(found) == 8
         assert len(set(found)) == 1
         assert [p.name for p in folder.iterdir()] == ["form.key"]
-
-
-def test_a_process_that_is_killed_while_it_makes_the_key_leaves_none(tmp_path, monkeypatch):
-    class Killed(BaseException):
-        """As by a signal."""
-
-    def killed(count):
-        raise Killed("now")
-
-    monkeypatch.setattr(home_file.secrets, "token_bytes", killed)
-    with pytest.raises(Killed, match="now"):
-        make(tmp_path)
-    monkeypatch.undo()
-    assert not (tmp_path / "form.key").exists()
-    assert len(make(tmp_path).settings.secret) == 32
 
 
 def test_a_key_of_another_length_is_refused_and_left_as_it_is(tmp_path):

@@ -75,6 +75,13 @@ def test_a_damaged_key_is_not_replaced(tmp_path, monkeypatch):
         open_signer(tmp_path / "key")
 
 
+def test_a_key_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    (tmp_path / "key").mkdir()
+    with pytest.raises(BadInput, match=r"key cannot be written and read: Is a directory"):
+        open_signer(tmp_path / "key")
+
+
 def test_a_key_from_the_environment_goes_before_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, "01" * 32)
     assert open_signer(tmp_path / "key").public_key == Signer(b"\1" * 32).public_key

@@ -14,16 +14,15 @@ their owner alone.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from tronie.errors import BadInput, NotFound
+from tronie.server.challenge.kept_secret import SECRET_BYTES, kept_secret
 from tronie.server.challenge.settings import Settings, read_settings
-from tronie.server.challenge.signing import SEED_BYTES, Signer, open_signer
+from tronie.server.challenge.signing import Signer, open_signer
 from tronie.server.challenge.storage import Storage
 from tronie.server.challenge.track import Track, names, open_track
 
@@ -86,7 +85,7 @@ class Home:
         own = Settings(
             database=f"sqlite:///{(self.folder / DATABASE).resolve()}",
             storage=str((self.folder / UPLOADS).resolve()),
-            secret=_kept_secret(self.folder / FORMS),
+            secret=_form_secret(self.folder / FORMS),
         )
         found = own
         if file.is_file():
@@ -108,27 +107,11 @@ class Home:
         return tuple(name for name in names() if name in there)
 
 
-def _kept_secret(file: Path) -> bytes:
-    """The bytes of a file, which is made with random ones where it is not there.
-
-    Several processes may begin at once, and be killed: the file is there whole or not at all.
-    """
-    part = file.with_name(f"{file.name}.{secrets.token_hex(8)}.part")
-    try:
-        if not file.exists():
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(secrets.token_bytes(SEED_BYTES))
-            with contextlib.suppress(FileExistsError):  # another was first, and its bytes count
-                file.hardlink_to(part)
-        found = file.read_bytes()
-    except OSError as fault:
-        raise BadInput(f"{file} cannot be written and read: {fault.strerror}") from fault
-    finally:
-        part.unlink(missing_ok=True)
-    if len(found) != SEED_BYTES:
+def _form_secret(file: Path) -> bytes:
+    found = kept_secret(file)
+    if len(found) != SECRET_BYTES:
         raise BadInput(
-            f"{file} must hold {SEED_BYTES} bytes; got {len(found)}. Remove it, and everybody "
+            f"{file} must hold {SECRET_BYTES} bytes; got {len(found)}. Remove it, and everybody "
             "signs in again"
         )
     return found

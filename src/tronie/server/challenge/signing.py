@@ -23,10 +23,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from tronie.errors import BadFile, BadInput
+from tronie.server.challenge.kept_secret import SECRET_BYTES, kept_secret
 
 VARIABLE = "TRONIE_CHALLENGE_KEY"
 ALGORITHM = "ed25519"
-SEED_BYTES = 32
 
 
 class Signer:
@@ -90,7 +90,7 @@ def open_signer(file: Path) -> Signer:
     """The signer of a challenge: from the environment, from its file, or with a new key in it.
 
     Raises:
-        BadInput: the variable or the file holds no key, or it cannot be written.
+        BadInput: the variable or the file holds no key, or it cannot be written and read.
     """
     given = os.environ.get(VARIABLE)
     if given is not None:
@@ -98,26 +98,15 @@ def open_signer(file: Path) -> Signer:
             seed = bytes.fromhex(given)
         except ValueError:
             seed = b""
-        if len(seed) != SEED_BYTES:
+        if len(seed) != SECRET_BYTES:
             raise BadInput(f"{VARIABLE} must hold 64 hexadecimal digits; got {len(given)} others")
         return Signer(seed)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        found = file.read_bytes()
-        if len(found) != SEED_BYTES:
-            raise BadInput(
-                f"{file} must hold a key of {SEED_BYTES} bytes; got {len(found)}. Restore it: with "
-                "another key, results that were signed before cannot be told from forgeries"
-            ) from None
-        return Signer(found)
-    except OSError as error:
-        raise BadInput(f"the key {file} cannot be written: {error.strerror}") from error
-    seed = os.urandom(SEED_BYTES)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(seed)
-        out.flush()
-        os.fsync(out.fileno())
+    seed = kept_secret(file)
+    if len(seed) != SECRET_BYTES:
+        raise BadInput(
+            f"{file} must hold a key of {SECRET_BYTES} bytes; got {len(seed)}. Restore it: with "
+            "another key, results that were signed before cannot be told from forgeries"
+        )
     return Signer(seed)
 
 

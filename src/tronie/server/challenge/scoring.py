@@ -8,7 +8,6 @@
     data = TrackData.open(DIR, track)                      # every fault of the organizer, now
     made = embed_all(data, run, work / "M.npy", name=sha256)
     report = score(track, data, made, verdict=verdict, sandbox=sandbox.enforced)
-    forget_parts(work / "M.npy")                           # where the run will not go on
 
 A model is known by a callable only: `run(pixels) -> (N, D)`, float32 (N, 3, 112, 112). It always
 gets full batches, the last one filled up with copies of its last crop, so that no number depends
@@ -171,11 +170,6 @@ def embed_all(
     except OSError as fault:
         raise BadInput(f"{out} cannot be written: {fault.strerror or fault}") from fault
     return out
-
-
-def forget_parts(out: Path) -> None:
-    """Remove what `embed_all` left of a run that will not go on."""
-    shutil.rmtree(_parts_of(out), ignore_errors=True)
 
 
 def score(

@@ -54,6 +54,26 @@ def test_a_source_that_breaks_off_leaves_nothing(storage):
     assert storage._files.find(storage._root) == []
 
 
+@pytest.mark.parametrize("broken", ["write", "close"])
+def test_a_place_that_fails_while_it_is_written_keeps_nothing(storage, monkeypatch, broken):
+    opened = storage._files.open
+
+    def failing(*asked, **how):
+        file = opened(*asked, **how)
+
+        def fail(*_):
+            monkeypatch.undo()
+            raise OSError("no space left")
+
+        monkeypatch.setattr(file, broken, fail)
+        return file
+
+    monkeypatch.setattr(storage._files, "open", failing)
+    with pytest.raises(StorageUnavailable, match=r"cannot be stored at .* OSError: no space left"):
+        storage.put(io.BytesIO(BYTES), limit=len(BYTES))
+    assert storage._files.find(storage._root) == []
+
+
 def test_what_is_deleted_is_gone_and_may_be_deleted_again(storage):
     key = storage.put(io.BytesIO(b"x"), limit=1).key
     storage.delete(key)

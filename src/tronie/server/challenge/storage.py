@@ -15,11 +15,11 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import fsspec
 
@@ -85,7 +85,7 @@ class Storage:
         self._expect_room(limit)
         key = secrets.token_hex(16)
         digest, size = hashlib.sha256(), 0
-        with tempfile.SpooledTemporaryFile(max_size=8 * PIECE) as whole:
+        with self._written(key) as write:
             while piece := source.read(PIECE):
                 size += len(piece)
                 if size > limit:
@@ -94,9 +94,7 @@ class Storage:
                         "this track takes; send a smaller one"
                     )
                 digest.update(piece)
-                whole.write(piece)
-            whole.seek(0)
-            self._write(key, whole)
+                write(piece)
         return Stored(key=key, sha256=digest.hexdigest(), size_bytes=size)
 
     @contextmanager
@@ -137,18 +135,30 @@ class Storage:
             if self._files.exists(place):
                 self._files.rm_file(place)
 
-    def _write(self, key: str, whole: Any) -> None:
+    @contextmanager
+    def _written(self, key: str) -> Iterator[Callable[[bytes], None]]:
+        """What writes the file of that key, which has its name from the end of the block on."""
         place, part = self._place(key), self._place(key) + ".part"
-        with _told(f"the upload cannot be stored at {self.url}"):
+        fault = f"the upload cannot be stored at {self.url}"
+        with _told(fault):
             self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
-            try:
-                with self._files.open(part, "wb") as out:
-                    shutil.copyfileobj(whole, out, PIECE)
+            out = self._files.open(part, "wb")
+
+        def write(piece: bytes) -> None:
+            with _told(fault):
+                out.write(piece)
+
+        try:
+            yield write
+            with _told(fault):
+                out.close()
                 self._files.mv(part, place)
-            except BaseException:
-                if self._files.exists(part):
-                    self._files.rm_file(part)
-                raise
+        except BaseException:
+            with suppress(Exception):  # what went wrong first is what is told
+                out.close()
+            with suppress(Exception):
+                self._files.rm_file(part)
+            raise
 
     def _expect_room(self, size: int) -> None:
         """Uploads never take the last of a disk: the database and the log may lie on it too."""

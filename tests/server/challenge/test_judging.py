@@ -20,7 +20,6 @@ from server.challenge.judged import (
     TOY,
     TRACK,
     alive,
-    make_data,
     names,
     stops_after,
     submission,
@@ -42,29 +41,6 @@ from tronie.server.challenge.validate import validate
 from tronie.server.challenge.worker import BrokeRule, Unwanted
 
 pytestmark = [pytest.mark.server, pytest.mark.onnx]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return make_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def work(tmp_path):
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def judging(home, work):
-    data = TrackData.open(home, TOY)
-    return Judging({TRACK: TOY}, {TRACK: data}, work=work, threads=1)
-
-
-@pytest.fixture
-def upload(tmp_path):
-    return write(tmp_path / "upload", honest())
 
 
 def nan_for_red():

@@ -9,50 +9,20 @@ import pytest
 pytest.importorskip("fsspec")
 
 from server.challenge.judged import (
-    TOY,
-    TRACK,
     FakeSandbox,
     Killed,
     alive,
-    make_data,
     names,
     stops_after,
     submission,
-    write,
 )
-from tiny_models import honest
 from tronie.errors import BadFile
 from tronie.server.challenge import judging as judging_file
 from tronie.server.challenge import scoring
-from tronie.server.challenge.judging import Judging
 from tronie.server.challenge.sandbox import SandboxError
-from tronie.server.challenge.scoring import TrackData
 from tronie.server.challenge.worker import BrokeRule, Unwanted
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return make_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def work(tmp_path):
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def judging(home, work):
-    data = TrackData.open(home, TOY)
-    return Judging({TRACK: TOY}, {TRACK: data}, work=work, threads=1)
-
-
-@pytest.fixture
-def upload(tmp_path):
-    return write(tmp_path / "upload", honest())
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("fsspec")
 pytest.importorskip("alembic")
 
-from server.challenge.fixed_judge import Clock, Faulty, FixedJudge, worker
+from server.challenge.fixed_judge import Faulty, FixedJudge, worker
 from server.challenge.small_challenge import (
     BAD,
     GOOD,
@@ -23,30 +23,12 @@ from server.challenge.small_challenge import (
     team,
 )
 from tronie.errors import NotFound
-from tronie.server.challenge.storage import Storage, StorageUnavailable
+from tronie.server.challenge.storage import StorageUnavailable
 from tronie.server.challenge.store import LeaseLost
 from tronie.server.challenge.submission import REFUSED_KEPT, State
 from tronie.server.challenge.worker import BrokeRule, Worker
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "uploads"))
-
-
-@pytest.fixture
-def sent(sqlite_store, storage):
-    """One submission of one team."""
-    user = team(sqlite_store)
-    upload = storage.put(io.BytesIO(b"a model"), limit=100).key
-    return user, send(sqlite_store, user, upload=upload)
 
 
 def test_a_submission_is_checked_then_scored_from_the_file_that_was_sent(

@@ -10,7 +10,6 @@ pytest.importorskip("fsspec")
 pytest.importorskip("alembic")
 
 from server.challenge.fixed_judge import (
-    Clock,
     Faulty,
     FixedJudge,
     Killed,
@@ -21,30 +20,12 @@ from server.challenge.fixed_judge import (
 )
 from server.challenge.small_challenge import BAD, GOOD, MINUTE, NOW, found, left, send, state, team
 from tronie.server.challenge import worker as worker_file
-from tronie.server.challenge.storage import Storage, StorageUnavailable
+from tronie.server.challenge.storage import StorageUnavailable
 from tronie.server.challenge.store import StoreUnavailable
 from tronie.server.challenge.submission import State
 from tronie.server.challenge.worker import BrokeRule, Worker
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "uploads"))
-
-
-@pytest.fixture
-def sent(sqlite_store, storage):
-    """One submission of one team."""
-    user = team(sqlite_store)
-    upload = storage.put(io.BytesIO(b"a model"), limit=100).key
-    return user, send(sqlite_store, user, upload=upload)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the commit", "after the commit"])

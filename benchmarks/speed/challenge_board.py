@@ -28,7 +28,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import csv
 import os
 import random
 import re
@@ -44,6 +43,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from result_rows import append_rows
 
 from tronie.provenance import provenance
 from tronie.server.challenge.checks import Check, Verdict
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     f"{told.at(95):>7.1f} {told.at(99):>7.1f} {told.errors:>6}",
                     flush=True,
                 )
-    append(asked.csv, rows)
+    append_rows(asked.csv, rows)
     return 0
 
 
@@ -330,15 +330,6 @@ def row_of(
         "cores": CORES,
         "libraries": libraries,
     }
-
-
-def append(path: Path, rows: list[dict[str, object]]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

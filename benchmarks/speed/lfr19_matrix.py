@@ -20,7 +20,6 @@ without them, as seen between parts of the pass.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import resource
@@ -30,11 +29,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from result_rows import append_row
 
 from tronie.data.readers.features import open_features, write_features
 from tronie.evaluation.pairs.sets import HowToRun
 from tronie.evaluation.run_sets import prepare_far_row
-from tronie.provenance import provenance
 from tronie.server.challenge.scoring import TrackData, score
 from tronie.server.challenge.track import open_track
 
@@ -66,7 +65,7 @@ def main() -> int:
         told |= step_alone(asked, step)
     if told["threshold"] != told.pop("threshold_again"):
         raise SystemExit(f"two searches must find one threshold; got {told}")
-    append(asked.csv, told)
+    append_row(asked.csv, told)
     print(json.dumps(told))
     return 0
 
@@ -154,20 +153,6 @@ def anonymous_kib() -> int:
         return 0
     found = [line.split()[1] for line in status.read_text().splitlines() if "RssAnon" in line]
     return int(found[0]) if found else 0
-
-
-def append(path: Path, told: dict[str, object]) -> None:
-    """One row, with who made it."""
-    made = provenance().to_dict()
-    keys = ("date", "commit", "dirty", "cpu", "cores")
-    libraries = " ".join(f"{name}={found}" for name, found in made["libraries"].items())
-    row = {**{key: made[key] for key in keys}, **told, "libraries": libraries}
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ that of the whole process, pages of the mapped matrix included.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import resource
@@ -28,9 +27,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from result_rows import append_row
 
 from tronie.evaluation.run_pairs import PreparedPairs, prepare_pairs
-from tronie.provenance import provenance
 from tronie.runtime.score_scan import open_screens
 
 PEOPLE, ROWS, GENUINE = 242_143, 1_624_305, 4_689_037
@@ -58,7 +57,7 @@ def main() -> int:
         subprocess.run([*words, "--rows", str(asked.rows)], check=True)
     told = measure(asked)
     told |= same_threshold_twice(asked)
-    append(asked.csv, told)
+    append_row(asked.csv, told)
     print(json.dumps(told))
     return 0
 
@@ -161,20 +160,6 @@ def same_threshold_twice(asked: argparse.Namespace) -> dict[str, object]:
         "subset_false_matches": false_matches,
         "subset_screens": " = ".join(found),
     }
-
-
-def append(path: Path, told: dict[str, object]) -> None:
-    """One row, with who made it."""
-    made = provenance().to_dict()
-    keys = ("date", "commit", "dirty", "cpu", "cores")
-    libraries = " ".join(f"{name}={found}" for name, found in made["libraries"].items())
-    row = {**{key: made[key] for key in keys}, **told, "libraries": libraries}
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 if __name__ == "__main__":

@@ -193,6 +193,24 @@ def test_a_group_has_no_more_errors_than_pairs(changes, message):
         replace(GROUPS.rates[0], **changes)
 
 
+def test_details_of_several_sets_are_joined_in_their_order():
+    one = Details(points=(POINT,), curves=(CURVE,), most_errors={"a": [{"label": "1"}]})
+    other = Details(
+        points=(replace(POINT, of="children"),),
+        histograms=(HISTOGRAM,),
+        groups=(GROUPS,),
+        most_errors={"b": [], "a": [{"label": "2"}]},
+    )
+    assert Details.joined(part for part in (one, other, Details())) == Details(
+        points=(POINT, replace(POINT, of="children")),
+        curves=(CURVE,),
+        histograms=(HISTOGRAM,),
+        groups=(GROUPS,),
+        most_errors={"a": [{"label": "2"}], "b": []},
+    )
+    assert Details.joined([]) == Details()
+
+
 @pytest.mark.parametrize(
     ("record", "message"),
     [

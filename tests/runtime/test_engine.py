@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tronie.runtime.engine import session_options
 from working_tree import environment
 
 pytestmark = pytest.mark.onnx
@@ -14,6 +15,13 @@ import tronie.runtime.session
 time.sleep(1)
 print(len(os.listdir("/proc/self/task")))
 """
+
+
+def test_every_session_has_its_threads_and_takes_onnx_alone():
+    options = session_options(3)
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
+    assert options.log_severity_level == 4
+    assert options.get_session_config_entry("session.load_model_format") == "ONNX"
 
 
 def test_importing_the_engine_starts_no_sender_and_writes_nothing(tmp_path):

@@ -13,7 +13,7 @@ Source: ISO/IEC 19795-1:2021; ISO/IEC 19795-10:2024 for groups.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from typing import Any
@@ -279,6 +279,19 @@ class Details:
     most_errors: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """What is counted ("false matches at FAR 1e-06") to labels by falling count:
     [{"label": ..., "in_pairs": ...}, ...]; a pair of two people is counted at both."""
+
+    @staticmethod
+    def joined(parts: Iterable[Details]) -> Details:
+        """Those of several as one, in their order; where two count the same errors, the last do."""
+        every = list(parts)
+        return Details(
+            points=tuple(point for part in every for point in part.points),
+            curves=tuple(curve for part in every for curve in part.curves),
+            histograms=tuple(one for part in every for one in part.histograms),
+            groups=tuple(groups for part in every for groups in part.groups),
+            pairs=tuple(pair for part in every for pair in part.pairs),
+            most_errors={key: rows for part in every for key, rows in part.most_errors.items()},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary; what is empty is left out."""

@@ -5,8 +5,8 @@ user's cache, and sends usage data; ORT_DISABLE_TELEMETRY, read at that moment, 
 wants it sets that variable to 0.
 
 By itself the engine takes bytes with "ORTM" at place 4 for its own format, in which another graph
-may stand than the one that ONNX reads in the same bytes. AS_ONNX, put into the options of every
-session, forbids it.
+may stand than the one that ONNX reads in the same bytes. The options of `session_options` forbid
+it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
-__all__ = ["AS_ONNX", "onnxruntime"]
+__all__ = ["onnxruntime", "session_options"]
 
-AS_ONNX = ("session.load_model_format", "ONNX")
-"""Name and value of an entry of a session's options."""
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Of every session: `threads` cores for one call, no word on standard error, ONNX alone."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return options

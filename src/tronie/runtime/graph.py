@@ -70,11 +70,7 @@ def parse_graph(data: bytes, *, name: str) -> onnx.ModelProto:
     Raises:
         BadModel: no ONNX protobuf, no graph in it, or weights kept in other files.
     """
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(data)
-    except Exception as fault:  # the protobuf library's errors share no public base class
-        raise BadModel(f"{name} is no ONNX file ({len(data)} bytes read): {fault}") from fault
+    model = read_protobuf(data, name=name)
     if not model.graph.node or not model.graph.output:
         raise BadModel(f"{name} is no ONNX model: it holds no graph with nodes and outputs")
     for tensor in _tensors(model):
@@ -83,6 +79,20 @@ def parse_graph(data: bytes, *, name: str) -> onnx.ModelProto:
                 f"{name} keeps the weights {tensor.name!r} in another file; "
                 "save it as one file first"
             )
+    return model
+
+
+def read_protobuf(data: bytes, *, name: str) -> onnx.ModelProto:
+    """What the bytes say as a protobuf of ONNX; whether that is a model is left to the caller.
+
+    Raises:
+        BadModel: they are none.
+    """
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except Exception as fault:  # the protobuf library's errors share no public base class
+        raise BadModel(f"{name} is no ONNX file ({len(data)} bytes read): {fault}") from fault
     return model
 
 

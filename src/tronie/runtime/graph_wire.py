@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import onnx
 
 from tronie.errors import BadModel
+from tronie.runtime.graph import read_protobuf
 
 MOST_FIELDS = 500_000
 """A transformer of 24 blocks has fewer than 100,000."""
@@ -66,11 +67,7 @@ def parse_bounded(data: bytes, *, name: str) -> onnx.ModelProto:
             "graph can stand; save it as ONNX"
         )
     _Walk(data, name).message(0, len(data), "onnx.ModelProto", 1)
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(data)
-    except Exception as fault:  # the protobuf library's errors share no public base class
-        raise BadModel(f"{name} is no ONNX file ({len(data)} bytes read): {fault}") from fault
+    model = read_protobuf(data, name=name)
     if not model.graph.node or not model.graph.output:
         raise BadModel(
             f"{name} is no ONNX model: it holds no graph with nodes and outputs; export it again"

@@ -51,7 +51,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from tronie.errors import EngineUnavailable
-from tronie.runtime.engine import onnxruntime
+from tronie.runtime.engine import onnxruntime, session_options
 from tronie.runtime.session import usable_cores
 
 Rows = NDArray[np.float32]
@@ -357,12 +357,8 @@ def _compiled(
     )
     opset = helper.make_opsetid("", 13)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.SerializeToString(), session_options(1), providers=["CPUExecutionProvider"]
     )
     return lambda left: session.run(None, {"left": np.ascontiguousarray(left)})[0]
 

@@ -33,7 +33,7 @@ from tronie.errors import BadArray, BadModel, EngineUnavailable
 from tronie.runtime import graph
 from tronie.runtime.bounds import refuse_unbounded
 from tronie.runtime.dequantization import dequantize, is_quantized
-from tronie.runtime.engine import AS_ONNX, onnxruntime
+from tronie.runtime.engine import onnxruntime, session_options
 
 ENGINES = ("onnxruntime", "openvino")
 PRECISIONS = ("float32", "stored", "bfloat16")
@@ -255,11 +255,7 @@ def _opener(name: str, model: onnx.ModelProto, options: EngineOptions) -> Callab
 
 
 def _open_onnxruntime(name: str, data: bytes, provider: str, threads: int) -> Run:
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = 4
-    settings.add_session_config_entry(*AS_ONNX)
+    settings = session_options(threads)
     try:
         session = onnxruntime.InferenceSession(
             data, settings, providers=[provider], enable_fallback=0

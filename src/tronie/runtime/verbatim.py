@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import BadModel
-from tronie.runtime.engine import AS_ONNX, onnxruntime
+from tronie.runtime.engine import onnxruntime, session_options
 
 DTYPES = {
     "tensor(float)": "float32",
@@ -73,11 +73,7 @@ def open_verbatim(data: bytes, threads: int) -> VerbatimSession:
         BadModel: the engine cannot open it, with its own words.
         MemoryError: no memory was left.
     """
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = 4
-    settings.add_session_config_entry(*AS_ONNX)
+    settings = session_options(threads)
     try:
         return VerbatimSession(
             onnxruntime.InferenceSession(

@@ -43,8 +43,7 @@ def test_a_digest_is_the_hash_of_the_one_before_and_the_line():
         '"moment":"2030-06-15T12:30:00.000000+00:00","number":1,"subject":"s"}'
     )
     expected = hashlib.sha256(f"{'0' * 64}\n{line}".encode()).hexdigest()
-    digest = audit.digest_of(
-        audit.BEGINNING,
+    written = audit.line_of(
         number=1,
         moment=NOW.astimezone(timezone(timedelta(hours=-5))),
         actor="me",
@@ -52,7 +51,8 @@ def test_a_digest_is_the_hash_of_the_one_before_and_the_line():
         subject="s",
         details={"z": "é", "y": (1, 2.5)},
     )
-    assert digest == expected
+    assert written == line
+    assert audit.seal(audit.BEGINNING, written) == expected
 
 
 def test_a_log_as_it_was_written_is_whole():

@@ -194,15 +194,7 @@ def measure_sets(
 
 def all_details(measured: Mapping[str, MeasuredSet], order: Sequence[str]) -> Details:
     """The details of several sets as those of one Report, in `order`."""
-    parts = [measured[name].details for name in order if name in measured]
-    return Details(
-        points=tuple(point for part in parts for point in part.points),
-        curves=tuple(curve for part in parts for curve in part.curves),
-        histograms=tuple(one for part in parts for one in part.histograms),
-        groups=tuple(groups for part in parts for groups in part.groups),
-        pairs=tuple(pair for part in parts for pair in part.pairs),
-        most_errors={key: rows for part in parts for key, rows in part.most_errors.items()},
-    )
+    return Details.joined(measured[name].details for name in order if name in measured)
 
 
 def _checkpoint(how: HowToRun, name: str) -> Path | None:

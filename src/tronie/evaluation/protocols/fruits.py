@@ -158,14 +158,7 @@ def _time_notes(time: Timed, track: str) -> list[str]:
 
 def _details(measured: Mapping[str, MeasuredEnrolled], groups: Sequence[Groups]) -> Details:
     parts = [measured[name].details for name in SETS if name in measured]
-    return Details(
-        points=tuple(point for part in parts for point in part.points),
-        curves=tuple(curve for part in parts for curve in part.curves),
-        histograms=tuple(one for part in parts for one in part.histograms),
-        groups=tuple(groups),
-        pairs=tuple(pair for part in parts for pair in part.pairs),
-        most_errors={key: rows for part in parts for key, rows in part.most_errors.items()},
-    )
+    return Details.joined([*parts, Details(groups=tuple(groups))])
 
 
 PROTOCOL = Protocol(

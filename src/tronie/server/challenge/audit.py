@@ -58,28 +58,6 @@ def line_of(
     return plain_json(dict(zip(_FIELDS, values, strict=True)))
 
 
-def digest_of(
-    previous: str,
-    *,
-    number: int,
-    moment: datetime,
-    actor: str,
-    action: str,
-    subject: str,
-    details: Mapping[str, Any],
-) -> str:
-    """The digest of a line that follows the one whose digest is `previous`."""
-    line = line_of(
-        number=number,
-        moment=moment,
-        actor=actor,
-        action=action,
-        subject=subject,
-        details=details,
-    )
-    return seal(previous, line)
-
-
 def seal(previous: str, line: str) -> str:
     """The digest of `line` after `previous`."""
     text = f"{previous}\n{line}"

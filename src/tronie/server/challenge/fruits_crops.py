@@ -82,14 +82,7 @@ def measure_fruits(
         name=fruits.PROTOCOL.name,
         version=fruits.PROTOCOL.version,
         values={f"fnmr_{name}": fnmr_value(point) for name, point in points.items()},
-        details=Details(
-            points=tuple(point for part in parts for point in part.points),
-            curves=tuple(curve for part in parts for curve in part.curves),
-            histograms=tuple(one for part in parts for one in part.histograms),
-            groups=tuple(groups),
-            pairs=tuple(pair for part in parts for pair in part.pairs),
-            most_errors={key: rows for part in parts for key, rows in part.most_errors.items()},
-        ),
+        details=Details.joined([*parts, Details(groups=tuple(groups))]),
         notes=(
             "the recognizer's part of FRUITS only: crops that the organizer aligned, and the time "
             "of an embedding among the limits; the protocol times reading, detection, alignment, "

@@ -39,9 +39,6 @@ PASSED_ON = ("LD_LIBRARY_PATH",)
 QUIET = {
     "LANG": "C.UTF-8",
     "OPENBLAS_NUM_THREADS": "1",
-    # onnxruntime reports to its makers over the network otherwise, in a thread of its own
-    "ORT_DISABLE_TELEMETRY": "1",
-    "ORT_TELEMETRY_DISABLED": "1",
 }
 
 

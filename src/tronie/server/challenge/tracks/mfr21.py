@@ -73,49 +73,38 @@ SHARED_RULES = (
 )
 
 
+def _track(letter: str, *, data: str, dimension: int, latency_ms: float) -> Track:
+    return Track(
+        title=f"MFR21, InsightFace track {letter}",
+        summary=(
+            "Recognize faces with masks, of children and of people from everywhere, with a model "
+            f"trained on {data} that takes at most {latency_ms:g} ms a crop."
+        ),
+        rules=(
+            f"Train on {data}, and on nothing else.",
+            f"An embedding has at most {dimension} numbers, and a crop takes at most "
+            f"{latency_ms:g} ms on a Tesla V100; on another machine, as much longer as the "
+            "reference network takes there.",
+            *SHARED_RULES,
+        ),
+        protocol="mfr21",
+        takes="model",
+        limits=Limits(
+            upload_bytes=UPLOAD_BYTES,
+            model_bytes=GIB,
+            dimension=dimension,
+            latency_ms=latency_ms,
+        ),
+        columns=COLUMNS,
+        tie_breaks=("mr-all", "children"),
+        reference=V100,
+        prizes=PRIZES,
+        bonus_shares=BONUS,
+        source=SOURCE,
+    )
+
+
 VARIANTS: Mapping[str, Track] = {
-    "a": Track(
-        title="MFR21, InsightFace track A",
-        summary=(
-            "Recognize faces with masks, of children and of people from everywhere, with a model "
-            "trained on MS1M-V3 that takes at most 10 ms a crop."
-        ),
-        rules=(
-            "Train on MS1M-V3, and on nothing else.",
-            "An embedding has at most 512 numbers, and a crop takes at most 10 ms on a Tesla V100; "
-            "on another machine, as much longer as the reference network takes there.",
-            *SHARED_RULES,
-        ),
-        protocol="mfr21",
-        takes="model",
-        limits=Limits(upload_bytes=UPLOAD_BYTES, model_bytes=GIB, dimension=512, latency_ms=10.0),
-        columns=COLUMNS,
-        tie_breaks=("mr-all", "children"),
-        reference=V100,
-        prizes=PRIZES,
-        bonus_shares=BONUS,
-        source=SOURCE,
-    ),
-    "b": Track(
-        title="MFR21, InsightFace track B",
-        summary=(
-            "Recognize faces with masks, of children and of people from everywhere, with a model "
-            "trained on Glint360K that takes at most 20 ms a crop."
-        ),
-        rules=(
-            "Train on Glint360K, and on nothing else.",
-            "An embedding has at most 1024 numbers, and a crop takes at most 20 ms on a Tesla "
-            "V100; on another machine, as much longer as the reference network takes there.",
-            *SHARED_RULES,
-        ),
-        protocol="mfr21",
-        takes="model",
-        limits=Limits(upload_bytes=UPLOAD_BYTES, model_bytes=GIB, dimension=1024, latency_ms=20.0),
-        columns=COLUMNS,
-        tie_breaks=("mr-all", "children"),
-        reference=V100,
-        prizes=PRIZES,
-        bonus_shares=BONUS,
-        source=SOURCE,
-    ),
+    "a": _track("A", data="MS1M-V3", dimension=512, latency_ms=10.0),
+    "b": _track("B", data="Glint360K", dimension=1024, latency_ms=20.0),
 }

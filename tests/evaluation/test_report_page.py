@@ -174,6 +174,14 @@ def test_score_charts_stand_for_models_with_counted_pairs_only():
     assert "0.1235 for FAR 10⁻⁴" in figure.scores[0][1]
 
 
+def test_a_score_chart_tells_draws_from_the_pairs_that_there_are():
+    drawn = Histogram(kind="impostor", low=0, high=1, counts=(7, 2000), sampled=True)
+    few = point(impostor_pairs=45, achieved_far=0, false_matches=0, far_interval=None)
+    sampled = replace(few, impostor_pairs=2007, sampled=True)
+    (figure,) = only(page_of([("A", report(histograms=(drawn,), points=(few, sampled)))])).figures
+    assert "impostor, 2 007 draws from 45 pairs" in plain(figure.scores[0][1])
+
+
 def test_groups_stand_with_counts_wilson_intervals_and_bars_to_the_largest():
     rates = (
         GroupRate(group="a", false_matches=40, impostor_pairs=1000, misses=10, genuine_pairs=100),

@@ -111,6 +111,20 @@ def test_the_legend_counts_the_pairs_and_says_what_was_sampled():
     assert "genuine, 100 pairs" in texts
 
 
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        (999_999, "impostor, 1 000 000 draws from 999 999 pairs"),
+        (1_000_000, "impostor, 1 000 000 pairs, sampled"),
+        (None, "impostor, 1 000 000 pairs, sampled"),
+    ],
+)
+def test_a_sample_that_is_larger_than_its_set_is_not_told_as_so_many_pairs(pairs, told):
+    span = score_span([IMPOSTOR], [])
+    svg = score_chart([IMPOSTOR], span=span, impostor_pairs=pairs, title="Scores")
+    assert told in svg.replace("\u202f", " ")
+
+
 def test_a_histogram_without_pairs_has_no_span_and_draws_nothing():
     empty = Histogram(kind="genuine", low=-1.0, high=1.0, counts=(0, 0))
     assert score_span([empty], [0.5]) is None

@@ -227,6 +227,10 @@ def _score_charts(here: Sequence[tuple[Model, Report]], of: str) -> Iterator[tup
         m.style: [(p.threshold, asked_text(p.far)) for p in r.details.points if p.of == of]
         for m, r in here
     }
+    pairs = {
+        m.style: [p.impostor_pairs for p in r.details.points if p.of == of and not p.sampled]
+        for m, r in here
+    }
     every = list(chain.from_iterable(histograms.values()))
     span = score_span(every, [t for n, own in limits.items() if histograms[n] for t, _ in own])
     if span is None:
@@ -234,11 +238,14 @@ def _score_charts(here: Sequence[tuple[Model, Report]], of: str) -> Iterator[tup
     for model, _ in here:
         if any(any(h.counts) for h in histograms[model.style]):
             title = f"Scores of {model.name}{f', {of}' if of else ''}"
-            own = limits[model.style]
-            yield (
-                model,
-                score_chart(histograms[model.style], span=span, thresholds=own, title=title),
+            chart = score_chart(
+                histograms[model.style],
+                span=span,
+                thresholds=limits[model.style],
+                impostor_pairs=max(pairs[model.style], default=None),
+                title=title,
             )
+            yield model, chart
 
 
 def _group_table(model: Model, groups: Groups) -> GroupTable:

@@ -22,6 +22,7 @@ from tronie.evaluation.charts.frame import (
     Axis,
     drawing,
     escaped,
+    even_ticks,
     frame,
     legend,
     style_class,
@@ -66,6 +67,7 @@ def score_chart(
     *,
     span: ScoreSpan,
     thresholds: Sequence[tuple[float, str]] = (),
+    impostor_pairs: int | None = None,
     title: str,
 ) -> str:
     """Genuine and impostor scores of one model as densities, thresholds as lines.
@@ -74,6 +76,8 @@ def score_chart(
         histograms: Of one set; at most one of each kind.
         span: Of all charts beside it, from `score_span`.
         thresholds: Score and label, such as (0.42, "10⁻⁶").
+        impostor_pairs: All that the set has, where they are known: a sample of a small set draws
+            its pairs again and again, and is not to be taken for as many.
     """
     inside = sorted(t for t in thresholds if span.low <= t[0] <= span.high)
     x = Axis(
@@ -82,7 +86,7 @@ def score_chart(
         start=LEFT,
         end=WIDTH - RIGHT,
         transform=float,
-        ticks=tuple(_even_ticks(span.low, span.high)),
+        ticks=tuple(even_ticks(span.low, span.high)),
     )
     labels = list(_staggered([(x.at(score), label) for score, label in inside]))
     above = 8 + 15.0 * (1 + max((row for _, _, row in labels), default=-1))
@@ -104,7 +108,7 @@ def score_chart(
             f'<text class="tick" text-anchor="end" x="{place - 3:.1f}" y="{top + 9:.1f}">'
             f"{escaped(label)}</text>"
         )
-    entries = [_score_entry(histogram) for histogram in kinds]
+    entries = [_score_entry(histogram, impostor_pairs) for histogram in kinds]
     if labels:
         sample = '<path class="limit" d="M0 0H34"/>'
         entries.append((sample, "threshold for the FAR written above it"))
@@ -150,22 +154,13 @@ def _kind_class(histogram: Histogram) -> str:
     return f"area {style_class(0 if histogram.kind == 'genuine' else 1)}"
 
 
-def _score_entry(histogram: Histogram) -> tuple[str, str]:
+def _score_entry(histogram: Histogram, impostor_pairs: int | None) -> tuple[str, str]:
     sample = f'<path class="{_kind_class(histogram)}" d="M0 6V-5H34V6"/>'
-    pairs = count_text(sum(histogram.counts))
-    return sample, f"{histogram.kind}, {pairs} pairs{', sampled' if histogram.sampled else ''}"
-
-
-def _even_ticks(low: float, high: float) -> Iterator[tuple[float, str]]:
-    """Round numbers, at most ten of them."""
-    step = next(s for s in _steps() if (high - low) / s <= 9)
-    for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
-        yield n * step, f"{round(n * step, 9):g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _steps() -> Iterator[float]:
-    for exponent in range(-300, 300):
-        yield from (digit * 10.0**exponent for digit in (1, 2, 5))
+    counted = sum(histogram.counts)
+    pairs = f"{count_text(counted)} pairs{', sampled' if histogram.sampled else ''}"
+    if histogram.sampled and impostor_pairs is not None and impostor_pairs < counted:
+        pairs = f"{count_text(counted)} draws from {count_text(impostor_pairs)} pairs"
+    return sample, f"{histogram.kind}, {pairs}"
 
 
 def _decades(low: float, high: float) -> Iterator[tuple[float, str]]:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tronie.data.augment.photometric import adjusted, grey, jitter
+from tronie.data.augment.photometric import adjusted, distort, grey, jitter
 from tronie.errors import BadArray, BadInput
+from tronie.images.colors import recolored
 
 RNG = np.random.default_rng(5)
 IMAGE = RNG.integers(60, 180, (9, 7, 3), dtype=np.uint8)
@@ -84,3 +85,63 @@ def test_floats_are_refused():
         jitter(IMAGE / 255, np.random.default_rng(0))
     with pytest.raises(BadArray, match="an image must be uint8"):
         grey(IMAGE / 255, np.random.default_rng(0))
+
+
+class Scripted:
+    """A generator whose numbers are known."""
+
+    def __init__(self, *numbers):
+        self.numbers = list(numbers)
+
+    def random(self):
+        return self.numbers.pop(0)
+
+
+NEVER = (0.9, 0.5)
+
+
+def distorted(brightness=NEVER, contrast=NEVER, early=0.0, saturation=NEVER, hue=NEVER):
+    rng = Scripted(0.0, *brightness, *contrast, early, *saturation, *hue)
+    found = distort(IMAGE, rng)
+    assert not rng.numbers
+    return found.astype(float)
+
+
+def test_a_distortion_adds_and_multiplies_levels():
+    np.testing.assert_array_equal(distorted(), IMAGE)
+    np.testing.assert_array_equal(distorted(brightness=(0, 1.0)), rounded(IMAGE + 32.0))
+    np.testing.assert_array_equal(distorted(contrast=(0, 0.0)), rounded(IMAGE * 0.5))
+    both = distorted(brightness=(0, 0.0), contrast=(0, 1.0))
+    np.testing.assert_array_equal(both, rounded((IMAGE - 32.0) * 1.5))
+
+
+def test_contrast_comes_before_the_colors_or_after():
+    """At 1.5 times its levels a bright color is cut, and then has another hue to turn."""
+    early = distorted(contrast=(0, 1.0), early=0.0, saturation=(0, 0.0))
+    late = distorted(contrast=(0, 1.0), early=0.9, saturation=(0, 0.0))
+    np.testing.assert_array_equal(late, rounded(distorted(saturation=(0, 0.0)) * 1.5))
+    assert (early != late).any()
+
+
+def test_colors_are_changed_as_images_changes_them():
+    np.testing.assert_array_equal(distorted(saturation=(0, 1.0)), recolored(IMAGE, saturation=1.5))
+    np.testing.assert_array_equal(distorted(hue=(0, 0.0)), recolored(IMAGE, hue=-np.pi / 10))
+
+
+def test_a_distortion_that_does_not_happen_takes_one_number():
+    rng = Scripted(0.7)
+    assert distort(IMAGE, rng, p=0.5) is IMAGE
+    assert not rng.numbers
+
+
+@pytest.mark.parametrize(
+    "odd", [{"brightness": -1}, {"contrast": (-0.1, 1)}, {"saturation": (-1, 1)}, {"hue": 4}]
+)
+def test_a_distortion_out_of_range_is_refused(odd):
+    with pytest.raises(BadInput, match="brightness changes by 0 to 255 levels, contrast and sat"):
+        distort(IMAGE, np.random.default_rng(0), **odd)
+
+
+def test_a_distortion_takes_images_only():
+    with pytest.raises(BadArray, match="an image must be uint8"):
+        distort(IMAGE / 255, np.random.default_rng(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tronie.data.readers.text_lines import read_count, read_lines, read_numbers
+from tronie.data.readers.text_lines import lines_of, read_count, read_lines, read_numbers
 from tronie.errors import BadFile, BadInput, NotFound
 
 
@@ -31,6 +31,12 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"ok \xff")
     with pytest.raises(BadFile, match=r"is not UTF-8 text: .* at byte 3"):
         read_lines(tmp_path / "a.txt")
+
+
+def test_lines_of_bytes_that_were_read():
+    assert lines_of(b"\xef\xbb\xbfa\r\nb\n\n", where="x") == ["a", "b", ""]
+    with pytest.raises(BadFile, match=r"^x\.tar/labels\.txt is not UTF-8 text: .* at byte 0"):
+        lines_of(b"\xff", where="x.tar/labels.txt")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from tronie.data.readers.widerface import read_labels, read_predictions, read_truth
+from tronie.data.readers.widerface import read_faces, read_labels, read_predictions, read_truth
 from tronie.errors import BadFile, NotFound
 
 
@@ -79,12 +79,46 @@ def test_every_form_of_a_face_is_read(tmp_path):
     assert last.boxes.shape == (0, 4)
 
 
+def test_label_v1_has_a_width_and_a_height(tmp_path):
+    (photo,) = labels(tmp_path, "# e/a.jpg\n10 20 5 6 1 2 0 3 4 0 -1 -1 -1 7 8 1 9 10 0 0.8\n")
+    assert photo.boxes.tolist() == [[10, 20, 15, 26]]
+    np.testing.assert_array_equal(
+        photo.landmarks[0], [[1, 2], [3, 4], [np.nan, np.nan], [7, 8], [9, 10]]
+    )
+
+
+def test_every_face_of_an_official_list_is_read(tmp_path):
+    write_truth(tmp_path)
+    first, second = read_faces(tmp_path / "wider_face_val.mat")
+    assert (first.name, second.name) == ("0--Parade/a.jpg", "1--Handshaking/b.jpg")
+    assert first.boxes.tolist() == [[10, 20, 40, 60], [0, 0, 5, 6]]
+    assert np.isnan(first.landmarks).all()
+    assert first.landmarks.shape == (2, 5, 2)
+    assert not first.ignored.any()
+    assert first.size is None
+    assert second.boxes.shape == (0, 4)
+
+
+def test_a_list_that_is_none_of_faces_is_refused(tmp_path):
+    write_truth(tmp_path)
+    with pytest.raises(NotFound, match="has no variable event_list"):
+        read_faces(tmp_path / "wider_easy_val.mat")
+    savemat(tmp_path / "x.mat", {"event_list": 1, "file_list": 2, "face_bbx_list": 3})
+    with pytest.raises(BadFile, match=r"x\.mat is no list of faces of WIDER FACE: a list of cells"):
+        read_faces(tmp_path / "x.mat")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("1 2 3 4\n", r"labelv2.txt:1: a face stands before the first"),
         ("# a.jpg 5\n", r"labelv2.txt:1: must read '# PHOTO' or"),
         ("# a.jpg\n1 2 3\n", r"labelv2.txt:2: a face has 4 numbers, .* got 3"),
+        (
+            "# a.jpg\n1 2 3 4\n" + "1 " * 21 + "\n",
+            r"labelv2.txt:3: a face has 4 numbers, .* got 21",
+        ),
+        ("# a.jpg\n1 2 -3 4" + " 0" * 16 + "\n", r"labelv2.txt:2: a box must read"),
         ("# a.jpg\n1 2 3 x\n", r"labelv2.txt:2: must hold numbers only"),
         ("# a.jpg\n5 2 3 4\n", r"labelv2.txt:2: a box must read x1 y1 x2 y2"),
     ],

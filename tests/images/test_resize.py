@@ -118,3 +118,28 @@ def test_a_size_below_one_is_refused(function, width, height):
 def test_a_filling_that_is_no_pixel_value_is_refused(pad_value):
     with pytest.raises(BadInput, match="pad_value must be from 0 to 255; got"):
         letterbox(np.zeros((4, 4, 3), np.uint8), width=8, height=8, pad_value=pad_value)
+
+
+def test_the_nearest_pixel_is_taken_where_that_is_asked():
+    image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    found = resize(image, width=12, height=8, method="nearest")
+    np.testing.assert_array_equal(found, image.repeat(2, axis=0).repeat(2, axis=1))
+
+
+@pytest.mark.parametrize("method", ["cubic", "lanczos"])
+def test_finer_ways_follow_a_wave_closer_than_two_pixels_do(method):
+    """Against the wave itself at the middles of the pixels, away from the edges."""
+
+    def wave(count):
+        places = (np.arange(count) + 0.5) / count
+        return 127.5 + 100 * np.sin(2 * np.pi * 8 * places)
+
+    image = np.repeat(np.rint(wave(64)).astype(np.uint8)[None, :, None], 3, axis=2).repeat(
+        8, axis=0
+    )
+    wide = {
+        one: resize(image, width=256, height=8, method=one)[4, 20:-20, 0].astype(float)
+        for one in ("bilinear", method)
+    }
+    off = {one: np.abs(row - wave(256)[20:-20]).mean() for one, row in wide.items()}
+    assert off[method] < 0.6 * off["bilinear"]

@@ -1,9 +1,9 @@
 """Sizes: an image stretched, or fitted into a canvas with the scale that was used.
 
-Pixels are mixed bilinearly (OpenCV's INTER_LINEAR). OpenCV spreads a large resize over
-its own threads; rows do not depend on each other, so the pixels are the same for any
-number of them. That number is left alone here, as it belongs to the whole process: see
-`threads`.
+Pixels are mixed bilinearly (OpenCV's INTER_LINEAR) where nothing else is asked for. OpenCV
+spreads a large resize over its own threads; rows do not depend on each other, so the pixels are
+the same for any number of them. That number is left alone here, as it belongs to the whole
+process: see `threads`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ import numpy as np
 
 from tronie.errors import BadInput
 from tronie.images.pixels import Pixels, expect_image
+
+Method = Literal["bilinear", "area", "nearest", "cubic", "lanczos"]
+_RULES: dict[Method, int] = {
+    "bilinear": cv2.INTER_LINEAR,
+    "area": cv2.INTER_AREA,
+    "nearest": cv2.INTER_NEAREST,
+    "cubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -76,9 +85,7 @@ def letterbox(image: Pixels, *, width: int, height: int, pad_value: int = 0) -> 
     return Letterboxed(image=canvas, scale_x=new_width / old_width, scale_y=new_height / old_height)
 
 
-def resize(
-    image: Pixels, *, width: int, height: int, method: Literal["bilinear", "area"] = "bilinear"
-) -> Pixels:
+def resize(image: Pixels, *, width: int, height: int, method: Method = "bilinear") -> Pixels:
     """The image stretched to `width` x `height`.
 
     Args:
@@ -88,6 +95,7 @@ def resize(
         method: "bilinear" looks at four pixels whatever the scale, as detectors were
             trained on. "area" takes the mean of all pixels that fall into a new one where
             an axis shrinks to half or less, which looks better, and is bilinear elsewhere.
+            "nearest", "cubic" and "lanczos" look at 1, 16 and 64 pixels whatever the scale.
 
     Returns:
         Shape (height, width, 3): a new array, or `image` itself if it has that size.
@@ -102,7 +110,7 @@ def resize(
     if (old_height, old_width) == (height, width):
         return image
     shrinks = old_width >= 2 * width or old_height >= 2 * height
-    rule = cv2.INTER_AREA if method == "area" and shrinks else cv2.INTER_LINEAR
+    rule = cv2.INTER_LINEAR if method == "area" and not shrinks else _RULES[method]
     return np.asarray(cv2.resize(image, (width, height), interpolation=rule), np.uint8)
 
 

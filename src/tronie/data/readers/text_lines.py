@@ -17,13 +17,24 @@ def read_lines(path: Path) -> list[str]:
         BadInput: it may not be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        data = path.read_bytes()
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}") from None
-    except UnicodeDecodeError as error:
-        raise BadFile(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    return lines_of(data, where=str(path))
+
+
+def lines_of(data: bytes, *, where: str) -> list[str]:
+    """The lines of a text that was read, without their ends.
+
+    Raises:
+        BadFile: it is no UTF-8 text; the message begins with `where`.
+    """
+    try:
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
 
 
 def read_numbers(line: str, *, where: str) -> list[float]:

@@ -8,6 +8,7 @@ r"""WIDER FACE: ground truth of the validation set, its text labels, and predict
     x1 y1 x2 y2 1                               a face to be ignored
     x1 y1 x2 y2  x y  x y  x y  x y  x y        with five landmarks
     x1 y1 x2 y2  x y flag  ... (five times)     the same; -1 -1 -1 is a point not known
+    x y w h  x y flag  ... (five times)  blur   label v1, the first form of RetinaFace
 
     PHOTO                           predictions, one file EVENT/PHOTO.txt a photograph
     2
@@ -26,7 +27,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -70,6 +71,7 @@ Detections: TypeAlias = Mapping[str, Detected]
 
 _Row: TypeAlias = tuple[list[float], list[list[float]], bool]
 """Box, landmarks and whether it is ignored."""
+_UNKNOWN = [[math.nan, math.nan]] * 5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,10 +119,45 @@ def read_labels(path: str | Path) -> list[LabeledPhoto]:
         NotFound: there is no such file.
         BadFile: a line breaks the format; the message names it.
     """
+    return labels_of(read_lines(Path(path)), path=path)
+
+
+def read_faces(path: str | Path) -> list[LabeledPhoto]:
+    """Every face of a `wider_face_*.mat`, of training or validation, in its order.
+
+    Names have the suffix .jpg, which the file leaves out; sizes are not known.
+
+    Raises:
+        NotFound: there is no such file, or it lacks a list.
+        BadFile: the file is damaged, or no list of faces.
+    """
+    whole = read_mat(Path(path), ("event_list", "file_list", "face_bbx_list"))
+    try:
+        found = _truth(whole, {})
+    except (TypeError, ValueError, IndexError) as error:
+        raise BadFile(f"{path} is no list of faces of WIDER FACE: {error}") from error
+    return [
+        LabeledPhoto(
+            name=f"{name}.jpg",
+            size=None,
+            boxes=photo.boxes,
+            landmarks=np.full((len(photo.boxes), 5, 2), np.nan),
+            ignored=np.zeros(len(photo.boxes), np.bool_),
+        )
+        for name, photo in found
+    ]
+
+
+def labels_of(lines: Sequence[str], *, path: str | Path) -> list[LabeledPhoto]:
+    """The photographs of the lines of a labelv2 file, which errors call `path`.
+
+    Raises:
+        BadFile: a line breaks the format; the message names it.
+    """
     photos: list[LabeledPhoto] = []
     header = ""
     rows: list[_Row] = []
-    for n, line in enumerate(read_lines(Path(path)), start=1):
+    for n, line in enumerate(lines, start=1):
         if line.startswith("#"):
             if header:
                 photos.append(_labeled(header, rows))
@@ -208,20 +245,21 @@ def _label(line: str, *, where: str) -> _Row:
     """Box, landmarks (NaN where not known) and whether it is to be ignored."""
     values = read_numbers(line, where=where)
     box, rest = values[:4], values[4:]
-    if len(box) < 4 or len(rest) not in (0, 1, 10, 15):
+    if len(box) < 4 or len(rest) not in (0, 1, 10, 15, 16):
         raise BadFile(
-            f"{where}: a face has 4 numbers, 5 (ignored or not), 14 or 19 (with landmarks);"
+            f"{where}: a face has 4 numbers, 5 (ignored or not), 14, 19 or 20 (with landmarks);"
             f" got {len(values)}"
         )
+    if len(rest) == 16:
+        box, rest = [box[0], box[1], box[0] + box[2], box[1] + box[3]], rest[:15]
     if box[2] < box[0] or box[3] < box[1]:
-        raise BadFile(f"{where}: a box must read x1 y1 x2 y2; got {line.strip()!r}")
-    unknown = [[math.nan, math.nan]] * 5
+        raise BadFile(f"{where}: a box must read x1 y1 x2 y2 or have a size; got {line.strip()!r}")
     if len(rest) == 10:
         return box, [rest[n : n + 2] for n in range(0, 10, 2)], False
     if len(rest) == 15:
         points = [rest[n : n + 3] for n in range(0, 15, 3)]
-        return box, [unknown[0] if p == [-1, -1, -1] else p[:2] for p in points], False
-    return box, unknown, rest == [1.0]
+        return box, [_UNKNOWN[0] if p == [-1, -1, -1] else p[:2] for p in points], False
+    return box, _UNKNOWN, rest == [1.0]
 
 
 def _labeled(header: str, rows: list[_Row]) -> LabeledPhoto:

@@ -6,10 +6,7 @@ import shutil
 import zipfile
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
-from PIL import Image
-from scipy.io import savemat
 
 from cli.toy_models import write_detector
 from tronie.cli import evaluate as evaluate_file
@@ -113,54 +110,6 @@ def test_an_unknown_protocol_is_refused(cli_here, lfw):
     ran = cli_here("evaluate", "lfv", "--data", lfw)
     assert ran.code == 2
     assert "no entry 'lfv' in tronie evaluate. Did you mean 'lfw'?" in ran.err
-
-
-@pytest.fixture
-def wider(tmp_path):
-    """One photograph, 1024 pixels wide, with one face that counts in all three subsets."""
-    folder = tmp_path / "wider"
-    (folder / "0--Toys").mkdir(parents=True)
-    Image.new("RGB", (1024, 512), (90, 120, 80)).save(folder / "0--Toys" / "one.jpg")
-    cell = np.empty((1, 1), object)
-
-    def held(value):
-        box = cell.copy()
-        box[0, 0] = value
-        return box
-
-    names = {"event_list": held("0--Toys"), "file_list": held(held("one"))}
-    savemat(
-        folder / "wider_face_val.mat",
-        {**names, "face_bbx_list": held(held(np.array([[60.8, 44.8, 134.4, 172.8]])))},
-    )
-    for subset in ("easy", "medium", "hard"):
-        savemat(folder / f"wider_{subset}_val.mat", {"gt_list": held(held(np.array([[1]])))})
-    return folder
-
-
-def test_a_detector_is_judged_by_the_rules_of_wider_face(cli_here, toy, wider, tmp_path):
-    report = tmp_path / "report.json"
-    words = ["--data", wider, "--detector", toy.detector, "--report", report, "--json"]
-    ran = cli_here("evaluate", "widerface", *words)
-    assert (ran.code, ran.err) == (0, "")
-    (told,) = ran.json_lines()
-    assert list(told)[:3] == ["easy", "medium", "hard"]
-    assert (told["photographs"], told["detector"]) == (1, "eyes")
-    assert Report.from_json(report.read_text()).name == "widerface"
-
-
-def test_predictions_on_disk_are_judged_without_a_detector(cli_here, wider, tmp_path):
-    predictions = tmp_path / "predictions.npz"
-    np.savez(
-        predictions,
-        names=np.array(["0--Toys/one"]),
-        counts=np.array([2]),
-        xywh=np.array([[60.8, 44.8, 134.4, 172.8], [500.0, 100.0, 50.0, 50.0]]),
-        score=np.array([0.9, 0.2]),
-    )
-    ran = cli_here("evaluate", "widerface", "--data", wider, "--predictions", predictions, "--json")
-    assert (ran.code, ran.err) == (0, "")
-    assert ran.json_lines()[0]["hard"] == 1.0
 
 
 def test_lfw_takes_a_canvas_and_a_least_score(cli_here, toy, lfw):

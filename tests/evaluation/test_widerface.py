@@ -85,3 +85,14 @@ def test_a_score_that_is_no_number_is_refused():
 def test_photographs_without_a_face_that_counts_give_no_number():
     with pytest.raises(NotEnoughData, match="the 1 photographs judged hold no face"):
         PROTOCOL.score({"e/c": photo(False, False, False)}, {})
+
+
+def test_a_truth_may_have_other_subsets_each_with_its_value():
+    """One face is found, by the surer of two detections, and one is ignored in "near"."""
+    boxes = np.array([[0.0, 0, 20, 20], [50, 0, 70, 20]])
+    marks = {"all": np.array([True, True]), "near": np.array([True, False])}
+    found = {"e/a": Detected(np.array([[0.0, 0, 20, 20], [200, 0, 220, 20]]), np.array([0.9, 0.1]))}
+    report = PROTOCOL.score({"e/a": WiderPhoto(boxes, marks)}, found)
+    assert list(report.values) == ["all", "near", "photographs", "detections"]
+    assert [report.values[name].value for name in ("all", "near")] == [0.5, 1.0]
+    assert [report.values[name].total for name in ("all", "near")] == [2, 1]

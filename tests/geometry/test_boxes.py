@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tronie.errors import BadArray, BadInput
-from tronie.geometry.boxes import area, clip, iou, scale, xywh_to_xyxy
+from tronie.geometry.boxes import area, clip, iou, mirror, scale, xywh_to_xyxy
 
 RNG = np.random.default_rng(3)
 
@@ -73,12 +73,22 @@ def test_scaling_there_and_back_changes_nothing():
     assert there.dtype == np.float32
 
 
+def test_a_mirror_turns_edges_and_twice_changes_nothing():
+    boxes = whole_boxes(10).astype(np.float32)
+    turned = mirror(boxes, width=100)
+    x1, y1, x2, y2 = boxes[0].tolist()
+    assert turned[0].tolist() == [100 - x2, y1, 100 - x1, y2]
+    np.testing.assert_array_equal(mirror(turned, width=100), boxes)
+    np.testing.assert_array_equal(area(turned), area(boxes))
+    assert turned.dtype == np.float32
+
+
 def test_width_and_height_are_added_to_the_corner():
     assert xywh_to_xyxy(np.array([[1.0, 2.0, 3.0, 4.0]])).tolist() == [[1, 2, 4, 6]]
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 5), (2, 2, 4)])
-@pytest.mark.parametrize("function", [area, xywh_to_xyxy])
+@pytest.mark.parametrize("function", [area, xywh_to_xyxy, lambda boxes: mirror(boxes, width=9)])
 def test_another_shape_is_refused(function, shape):
     with pytest.raises(BadArray, match=r"boxes must have shape \(N, 4\); got shape"):
         function(np.zeros(shape))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tronie.errors import BadArray
-from tronie.geometry.faces import Faces
+from tronie.geometry.faces import Faces, joined
 
 
 def three(**changes):
@@ -86,3 +86,17 @@ def test_an_image_without_faces_says_why():
 def test_an_array_that_does_not_fit_the_boxes_is_refused_by_name(name, array):
     with pytest.raises(BadArray, match=f"{name} must have shape .* to fit the boxes; got"):
         three(**{name: array})
+
+
+def test_looks_are_joined_in_their_order_without_embeddings():
+    one, other = three(), three(scores=np.array([0.95, 0.1, 0.0], np.float32))
+    both = joined([one, other])
+    assert both.scores.tolist() == [*one.scores.tolist(), *other.scores.tolist()]
+    assert both.boxes.tolist() == [*one.boxes.tolist(), *other.boxes.tolist()]
+    assert both.landmarks.tolist() == [*one.landmarks.tolist(), *other.landmarks.tolist()]
+    assert (both.embeddings, both.notes) == (None, ())
+
+
+def test_landmarks_are_joined_only_where_every_look_has_them():
+    assert joined([three(), three(landmarks=None)]).landmarks is None
+    assert len(joined([])) == 0

@@ -5,30 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from tronie.cli import evaluate_pairs, evaluate_systems, evaluate_tables, options
+from tronie.cli import (
+    evaluate_landmarks,
+    evaluate_pairs,
+    evaluate_systems,
+    evaluate_tables,
+    evaluate_widerface,
+    options,
+)
 from tronie.cli.answers import ReportFile, answer, check_report
 from tronie.cli.models_in_use import (
     Chosen,
     checksums,
     embed_one_each,
     open_analyzer,
-    open_detector,
     settings,
 )
 from tronie.cli.terminal import progress_of, say
 from tronie.evaluation.pairs.sets import HowToRun
 from tronie.evaluation.run import evaluate_lfw
 from tronie.evaluation.run_lfw_all import evaluate_lfw_all
-from tronie.evaluation.run_widerface import (
-    NMS_THRESHOLD,
-    SCORE_THRESHOLD,
-    evaluate_widerface,
-    score_predictions,
-)
-from tronie.images.io import decode_image
 from tronie.runtime.score_scan import open_screens
 
 app = typer.Typer(
@@ -36,8 +34,14 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Measure by a published protocol, or over all pairs of a feature matrix.",
 )
-for _commands in (evaluate_pairs.COMMANDS, evaluate_systems.COMMANDS, evaluate_tables.COMMANDS):
-    for _name, _verb in _commands.items():
+for _verbs in (
+    evaluate_pairs,
+    evaluate_systems,
+    evaluate_tables,
+    evaluate_widerface,
+    evaluate_landmarks,
+):
+    for _name, _verb in _verbs.COMMANDS.items():
         app.command(_name)(_verb)
 
 
@@ -146,52 +150,3 @@ def lfw_all(
             how=HowToRun(announce=say),
         )
     answer(result, ran=settings(analyzer), report=report, json=json)
-
-
-@app.command("widerface")
-def widerface(
-    *,
-    data: Annotated[
-        Path,
-        typer.Option("--data", metavar="DIR", help="The four .mat files; photographs, or packed."),
-    ],
-    predictions: Annotated[
-        Path | None,
-        typer.Option("--predictions", metavar="P.npz|DIR", help="Judge these; detect nothing."),
-    ] = None,
-    report: ReportFile = None,
-    detector: options.Detector = options.DEFAULT_DETECTOR,
-    canvas: options.Canvas = None,
-    engine: options.Engine = "onnxruntime",
-    device: options.Device = "cpu",
-    threads: options.Threads = None,
-    precision: options.Precision = "float32",
-    json: options.Json = False,
-) -> None:
-    """Average precision on WIDER FACE's easy, medium and hard faces, by the official rules.
-
-    With --predictions those are judged; otherwise the detector works through the photographs
-    that lie in DIR at their original size, keeping every face from a score of 0.02 on.
-    """
-    check_report(report)
-    ran: dict[str, object] = {}
-    if predictions is not None:
-        result = score_predictions(data, predictions)
-    else:
-        chosen = Chosen(
-            detector=detector, engine=engine, device=device, threads=threads, precision=precision,
-            canvas=canvas, det_threshold=SCORE_THRESHOLD,
-        )  # fmt: skip
-        opened, sha256 = open_detector(chosen, nms_threshold=NMS_THRESHOLD)
-
-        def detect(photo: bytes) -> tuple[np.ndarray, np.ndarray]:
-            faces = opened.detect(decode_image(photo))
-            return faces.boxes, faces.scores
-
-        name = opened.session.name
-        ran = {"detector": name, "engine": engine, "precision": precision}
-        with progress_of("detecting") as show:
-            result = evaluate_widerface(
-                data, detect, inputs={f"detector {name}": sha256}, progress=show
-            )
-    answer(result, first=("easy", "medium", "hard"), ran=ran, report=report, json=json)

@@ -76,8 +76,8 @@ def open_analyzer(chosen: Chosen) -> FaceAnalyzer:
     return analyzer
 
 
-def open_detector(chosen: Chosen, *, nms_threshold: float) -> tuple[Detector, str]:
-    """Open the detector alone, and tell its SHA-256."""
+def open_detector(chosen: Chosen, *, nms_threshold: float | None = None) -> tuple[Detector, str]:
+    """Open the detector alone, and tell its SHA-256; None: the threshold of its contract."""
     file = zoo.find(chosen.detector, say=say)
     session, contract = zoo.open_model(file, chosen.engine_options, kind="detector")
     for words in contract.assumed:

@@ -122,6 +122,20 @@ def number_of(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
+def span(seconds: float) -> str:
+    """A time as people say it, as in "2 h 05 min".
+
+    Example:
+        >>> span(125)
+        '2 min 05 s'
+    """
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
+
+
 def visible(text: str) -> str:
     r"""`text` with everything that could steer a terminal written out.
 

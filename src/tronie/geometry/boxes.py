@@ -91,6 +91,25 @@ def scale(boxes: Floats, *, x: float, y: float) -> Floats:
     return boxes * np.array([x, y, x, y], boxes.dtype)
 
 
+def mirror(boxes: Floats, *, width: float) -> Floats:
+    """The boxes in the horizontally flipped image, a new array of the same dtype.
+
+    Edges are turned, x becomes width - x; twice changes nothing. Landmarks stand on pixels, and
+    are turned by half a pixel less on each side: see `tronie.geometry.landmarks`.
+
+    Raises:
+        BadArray: `boxes` does not have shape (N, 4).
+
+    Example:
+        >>> mirror(np.array([[1.0, 2.0, 4.0, 6.0]]), width=10)
+        array([[6., 2., 9., 6.]])
+    """
+    _columns("boxes", boxes)
+    flipped = boxes.copy()
+    flipped[:, 0], flipped[:, 2] = width - boxes[:, 2], width - boxes[:, 0]
+    return flipped
+
+
 def xywh_to_xyxy(boxes: Floats) -> Floats:
     """Corner, width and height (N, 4) to two corners (N, 4).
 

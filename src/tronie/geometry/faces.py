@@ -14,6 +14,7 @@ sentence for each face that was found and left out, and why: nothing vanishes si
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,6 +95,21 @@ class Faces:
             landmarks=np.zeros((0, 5, 2), np.float32),
             notes=notes,
         )
+
+
+def joined(found: Sequence[Faces]) -> Faces:
+    """The faces of several looks at one image, look after look; embeddings and notes are left out.
+
+    Landmarks are there if every look has them. Of no look at all, there is no face.
+    """
+    if not found:
+        return Faces.none()
+    points = [faces.landmarks for faces in found if faces.landmarks is not None]
+    return Faces(
+        boxes=np.concatenate([faces.boxes for faces in found]),
+        scores=np.concatenate([faces.scores for faces in found]),
+        landmarks=np.concatenate(points) if len(points) == len(found) else None,
+    )
 
 
 def _expect(name: str, found: tuple[int, ...], asked: tuple[int, ...]) -> None:

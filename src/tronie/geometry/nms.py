@@ -44,13 +44,7 @@ def greedy_nms(
         >>> greedy_nms(boxes, np.array([0.8, 0.9, 0.7]), iou_threshold=0.4)
         array([1, 2])
     """
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
-        raise BadArray(
-            "boxes must have shape (N, 4) and scores (N,);"
-            f" got shapes {boxes.shape} and {scores.shape}"
-        )
-    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-        raise BadArray("boxes and scores must be finite; got NaN or infinity")
+    expect_scored(boxes, scores)
     if not 0.0 <= iou_threshold <= 1.0:
         raise BadInput(f"iou_threshold must be in [0, 1]; got {iou_threshold:g}")
 
@@ -62,3 +56,18 @@ def greedy_nms(
         stays = iou(left[:1], left[1:], pixel_offset=pixel_offset)[0] <= iou_threshold
         rows, left = rows[1:][stays], left[1:][stays]
     return np.array(kept, np.int64)
+
+
+def expect_scored(boxes: NDArray[np.floating[Any]], scores: NDArray[np.floating[Any]]) -> None:
+    """Refuse what are no boxes with a score each.
+
+    Raises:
+        BadArray: the shapes do not fit, or a box or score is not finite.
+    """
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
+        raise BadArray(
+            "boxes must have shape (N, 4) and scores (N,);"
+            f" got shapes {boxes.shape} and {scores.shape}"
+        )
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        raise BadArray("boxes and scores must be finite; got NaN or infinity")

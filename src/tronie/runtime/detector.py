@@ -24,16 +24,12 @@ from numpy.typing import NDArray
 from tronie.catalog import load
 from tronie.errors import BadArray, BadModel
 from tronie.geometry import boxes as box
-from tronie.geometry.faces import Faces
-from tronie.geometry.nms import greedy_nms
+from tronie.geometry.faces import Faces, joined
 from tronie.images.pixels import expect_image
-from tronie.images.resize import letterbox
-from tronie.runtime.contract import DETECTOR_FORMATS, LARGEST, Contract, check_contract
-from tronie.runtime.pixels import network_input
+from tronie.runtime import canvas
+from tronie.runtime.contract import DETECTOR_FORMATS, Contract, check_contract
 from tronie.runtime.session import Run, Session
 
-STRIDE = 32
-"""Free canvas sizes are multiples of the coarsest stride."""
 CLOSE_UP = 4
 """How much smaller the canvas of the second look is."""
 LARGE = 3
@@ -112,21 +108,62 @@ class Detector:
         offset = self.contract.nms_pixel_offset
         shared = box.iou(second.boxes, first.boxes, pixel_offset=offset).max(axis=1)
         fresh = _large(second, least) & (shared <= self.contract.nms_threshold)
-        return _by_score(first, second.take(fresh)) if fresh.any() else first
+        if not fresh.any():
+            return first
+        both = joined([first, second.take(fresh)])
+        return both.take(np.argsort(-both.scores, kind="stable"))
+
+    def candidates(self, image: NDArray[np.uint8], *, size: tuple[int, int] | None = None) -> Faces:
+        """All that one look finds from the score threshold on, in pixels of the image.
+
+        Nothing is suppressed, and nothing is looked at twice; on all threads.
+
+        Args:
+            image: Shape (H, W, 3), uint8 RGB.
+            size: Width and height that the image is stretched to, with black up to multiples of
+                32; None: fitted into the canvas.
+
+        Raises:
+            BadArray: an array that is no image, or a size that is out of range.
+            BadModel: as `detect`; or the file fixes its canvas and a size was asked for.
+        """
+        expect_image(image)
+        if size is None:
+            return self._found(self._fitted(image, self.width, self.height), self.session.run)
+        self.expect_free()
+        laid = canvas.resized(image, self.contract, width=size[0], height=size[1])
+        return self._found(laid, self.session.run)
+
+    def expect_free(self) -> None:
+        """Refuse a file that works on one size only.
+
+        Raises:
+            BadModel: the file fixes its canvas.
+        """
+        height, width = self.session.input.shape[2:]
+        if height or width:
+            raise BadModel(
+                f"detector {self.session.name} works on {width or 'any'} x {height or 'any'} "
+                "pixels only; pictures of other sizes need a file whose height and width are free"
+            )
+
+    def _fitted(self, image: NDArray[np.uint8], width: int, height: int) -> canvas.Laid:
+        _, _, *fixed = self.session.input.shape
+        return canvas.fitted(
+            image, self.contract, width=width, height=height, fixed=(fixed[0], fixed[1])
+        )
 
     def _at(self, image: NDArray[np.uint8], run: Run, width: int, height: int) -> Faces:
-        boxed = letterbox(image, width=width, height=height)
-        pixels = _on_canvas(boxed.image, self.session)
-        outputs = run(network_input(pixels[None], self.contract))
-        found = self._decoded(outputs, width=pixels.shape[1], height=pixels.shape[0])
-        placed = _in_image(found, 1 / boxed.scale_x, 1 / boxed.scale_y)
-        kept = greedy_nms(
-            placed.boxes,
-            placed.scores,
+        return canvas.suppressed(
+            self._found(self._fitted(image, width, height), run),
             iou_threshold=self.contract.nms_threshold,
             pixel_offset=self.contract.nms_pixel_offset,
         )
-        return placed.take(kept)
+
+    def _found(self, laid: canvas.Laid, run: Run) -> Faces:
+        """Candidates in pixels of the image."""
+        found = self._decoded(run(laid.pixels), width=laid.width, height=laid.height)
+        return canvas.brought_back(found, laid)
 
     def _decoded(self, outputs: list[NDArray[Any]], *, width: int, height: int) -> Faces:
         """Candidates on the canvas, before suppression.
@@ -135,7 +172,7 @@ class Detector:
             BadModel: NaN or infinity, or outputs whose shapes do not belong together.
         """
         name, threshold = self.session.name, self.contract.score_threshold
-        _refuse_nan(name, outputs)
+        canvas.expect_finite(f"detector {name}", outputs)
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 found: Faces = self._decode(
@@ -147,51 +184,14 @@ class Detector:
                 f"detector {name} gave outputs of shapes {shapes}, which do not fit the "
                 f"{self.contract.format} format: {fault}"
             ) from fault
-        _refuse_nan(name, [found.boxes, *([] if found.landmarks is None else [found.landmarks])])
+        canvas.expect_finite(f"detector {name}", [found.boxes, found.landmarks])
         return found
-
-
-def _on_canvas(image: NDArray[np.uint8], session: Session) -> NDArray[np.uint8]:
-    """Fill up with black to the size that the file fixes, if it fixes one."""
-    _, _, fixed_height, fixed_width = session.input.shape
-    height, width = fixed_height or image.shape[0], fixed_width or image.shape[1]
-    if (height, width) == image.shape[:2]:
-        return image
-    result = np.zeros((height, width, 3), np.uint8)
-    result[: image.shape[0], : image.shape[1]] = image
-    return result
 
 
 def _large(faces: Faces, least: float) -> NDArray[np.bool_]:
     """(N,) whether the longer side of each face has `least` pixels."""
     large: NDArray[np.bool_] = (faces.boxes[:, 2:] - faces.boxes[:, :2]).max(axis=1) >= least
     return large
-
-
-def _by_score(one: Faces, other: Faces) -> Faces:
-    """The faces of both, neither embedded, by falling score; ties in the order given."""
-    points = None
-    if one.landmarks is not None and other.landmarks is not None:
-        points = np.concatenate([one.landmarks, other.landmarks])
-    both = Faces(
-        boxes=np.concatenate([one.boxes, other.boxes]),
-        scores=np.concatenate([one.scores, other.scores]),
-        landmarks=points,
-    )
-    return both.take(np.argsort(-both.scores, kind="stable"))
-
-
-def _in_image(faces: Faces, x: float, y: float) -> Faces:
-    """Canvas pixels to image pixels."""
-    points = None
-    if faces.landmarks is not None:
-        points = (faces.landmarks * np.array([x, y])).astype(np.float32)
-    return replace(faces, boxes=box.scale(faces.boxes, x=x, y=y), landmarks=points)
-
-
-def _refuse_nan(name: str, outputs: Sequence[NDArray[Any]]) -> None:
-    if not all(np.isfinite(o).all() for o in outputs):
-        raise BadModel(f"detector {name} gave NaN or infinity; its file is damaged")
 
 
 def _canvas(session: Session, contract: Contract, asked: int | None) -> tuple[int, int]:
@@ -203,16 +203,13 @@ def _canvas(session: Session, contract: Contract, asked: int | None) -> tuple[in
         raise BadModel(
             f"detector {session.name} works on {width}x{height} pixels only; {asked} was asked for"
         )
-    if asked % STRIDE or not STRIDE <= asked <= LARGEST:
-        raise BadArray(
-            f"the detector's canvas must be a multiple of {STRIDE} up to {LARGEST}; got {asked}"
-        )
+    canvas.expect_side(asked)
     return asked, asked
 
 
 def _close_up(side: int) -> int:
     """The side of the second look's canvas, a multiple of the coarsest stride."""
-    return max(STRIDE, side // CLOSE_UP // STRIDE * STRIDE)
+    return max(canvas.STRIDE, side // CLOSE_UP // canvas.STRIDE * canvas.STRIDE)
 
 
 def _fraction(what: str, asked: float | None, default: float) -> float:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.catalog import not_found
-from tronie.data.readers.widerface import SUBSETS, Detected, WiderPhoto
+from tronie.data.readers.widerface import Detected, WiderPhoto
 from tronie.errors import BadArray, NotEnoughData
 from tronie.evaluation.metrics.detection_ap import (
     THRESHOLDS,
@@ -51,14 +51,14 @@ def score(
     """Judge detections by the official rules.
 
     Args:
-        truth: As `read_truth` gives it.
+        truth: As `read_truth` gives it; or one of other subsets, each of which gets its value.
         detections: Photograph to its boxes (N, 4) and scores (N,), in any order; one that
             is not there has no detection.
         names: Judge these photographs only; default: all of `truth`.
 
     Returns:
-        A Report with "easy", "medium" and "hard"; a subset without a single face in the
-        photographs judged is left out, with a note.
+        A Report with a value for each subset, "easy", "medium" and "hard"; a subset without a
+        single face in the photographs judged is left out, with a note.
 
     Raises:
         NotFound: detections for, or `names` of, a photograph that `truth` does not have.
@@ -73,12 +73,12 @@ def score(
     scores = normalized(np.concatenate([NOTHING.scores, *(d.scores for d in sorted_ones)]))
     starts = np.cumsum([0, *(len(found.scores) for found in sorted_ones)])
 
-    counts = {subset: np.zeros((len(THRESHOLDS), 2), np.int64) for subset in SUBSETS}
-    faces = dict.fromkeys(SUBSETS, 0)
+    subsets = tuple(dict.fromkeys(subset for name in judged for subset in truth[name].counted))
+    counts = {subset: np.zeros((len(THRESHOLDS), 2), np.int64) for subset in subsets}
+    faces = dict.fromkeys(subsets, 0)
     for name, found, start in zip(judged, sorted_ones, starts[:-1], strict=True):
         best = best_faces(found.boxes, truth[name].boxes)
-        for subset in SUBSETS:
-            counted = truth[name].counted[subset]
+        for subset, counted in truth[name].counted.items():
             faces[subset] += int(counted.sum())
             own_scores = scores[start : start + len(best)]
             counts[subset] += sweep(best, own_scores, counted=counted)
@@ -105,7 +105,7 @@ def _report(
             " by zero there, and nothing counts as found"
         )
     values = {}
-    for subset in SUBSETS:
+    for subset in counts:
         if faces[subset] == 0:
             notes.append(f"no {subset} value: the photographs hold no face that counts there")
             continue

@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tronie.errors import BadInput, NotFound  # noqa: E402 - only where torch is
+from tronie.lab.nn.cost import parameters  # noqa: E402
 from tronie.lab.nn.detector import (  # noqa: E402
     Detector,
     Outputs,
@@ -63,6 +64,33 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 def test_a_file_without_its_variant_is_no_name():
     with pytest.raises(NotFound, match="no entry 'scrfd' in"):
         variant_of("scrfd")
+
+
+SPELLED = "scrfd-basic-3.5.3.2-24.48.48.80-n24-h64x2-gn16"
+
+
+def test_a_layout_that_is_spelled_out_is_the_same_network_as_the_one_with_a_name():
+    torch.manual_seed(3)
+    named = build_detector("scrfd-2.5g").state_dict()
+    torch.manual_seed(3)
+    spelled = build_detector(SPELLED.replace("-", "_")).state_dict()
+    assert named.keys() == spelled.keys()
+    assert all(torch.equal(named[name], spelled[name]) for name in named)
+
+
+def test_what_is_spelled_out_declares_what_is_counted():
+    plain, points = variant_of(SPELLED), variant_of(f"{SPELLED}-kps")
+    named = variant_of("scrfd-2.5g")
+    assert (plain.parameters, plain.flops) == (named.parameters, named.flops)
+    assert (plain.anchors, plain.points, points.points) == (named.anchors, False, True)
+    assert points.parameters == parameters(build_detector(f"{SPELLED}-kps"))
+
+
+def test_a_layout_that_cannot_be_built_is_refused_with_why():
+    with pytest.raises(BadInput, match=r"cannot be built: there are 4 stages, .* blocks for 3"):
+        build_detector("scrfd-basic-3.5.3-24.48.48.80-n24-h64x2-gn16")
+    with pytest.raises(BadInput, match=r"spells out no SCRFD; the form is BLOCK-"):
+        variant_of("scrfd-basic-of-my-own")
 
 
 def test_a_detector_must_say_what_it_is_taught():

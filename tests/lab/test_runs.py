@@ -21,7 +21,12 @@ from working_tree import environment
 
 torch = pytest.importorskip("torch")
 
-from toy_training import tiny_backbone, toy_recipe, write_crops  # noqa: E402 - only where torch is
+from toy_training import (  # noqa: E402 - only where torch is
+    interrupt_at,
+    tiny_backbone,
+    toy_recipe,
+    write_crops,
+)
 from tronie.lab.training import recognition  # noqa: E402
 from tronie.lab.training.checkpoint import checkpoints, newest_checkpoint  # noqa: E402
 from tronie.lab.training.distributed import Place  # noqa: E402
@@ -58,14 +63,6 @@ def train(data, out, recipe=None, *, stop=None, **given):
 def resumed(folder, **given):
     with go_on(folder, place=HERE, **given) as run:
         return run.train()
-
-
-def interrupt_at(step):
-    def progress(told):
-        if told.step == step:
-            raise KeyboardInterrupt("stopped")
-
-    return progress
 
 
 def curve(folder):

@@ -7,9 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tronie.lab.nn.detector import Targets, build_detector  # noqa: E402 - only where torch is
+from detector_toys import (  # noqa: E402 - only where torch is
+    ODD,
+    assert_faces_are_found,
+    drawn_batch,
+    many_faces,
+    targets,
+)
+from tronie.lab.nn.detector import build_detector  # noqa: E402
 from tronie.lab.nn.detectors.scrfd import Layout, Scrfd  # noqa: E402
-from tronie.lab.nn.losses.box_overlap import iou  # noqa: E402
 
 pytestmark = pytest.mark.lab
 torch.set_num_threads(1)
@@ -28,27 +34,6 @@ def tiny(*, points=True, groups=4, widths=(8, 8, 8, 8)):
             points=points,
         )
     )
-
-
-def targets(boxes, *, ignore=None, points=None):
-    """Of pictures that each hold a list of boxes; no points unless they are given."""
-    most = max(1, *map(len, boxes))
-    made = Targets(
-        boxes=torch.zeros(len(boxes), most, 4),
-        valid=torch.zeros(len(boxes), most, dtype=torch.bool),
-        ignore=torch.zeros(len(boxes), most, dtype=torch.bool),
-        points=torch.zeros(len(boxes), most, 5, 2),
-        has_points=torch.zeros(len(boxes), most, 5, dtype=torch.bool),
-    )
-    for b, row in enumerate(boxes):
-        for f, box in enumerate(row):
-            made.boxes[b, f] = torch.tensor(box)
-            made.valid[b, f] = True
-            made.ignore[b, f] = ignore is not None and ignore[b][f]
-            if points is not None:
-                made.points[b, f] = torch.as_tensor(points[b][f])
-                made.has_points[b, f] = True
-    return made
 
 
 def gradients(net):
@@ -73,17 +58,7 @@ def test_every_parameter_gets_a_gradient_and_the_parts_sum_up():
     assert [name for name, grad in gradients(net).items() if grad is None] == []
 
 
-@pytest.mark.parametrize(
-    "boxes",
-    [
-        [[], []],
-        [[[30.0, 30, 30, 60]], [[50.0, 50, 40, 40]]],
-        [[[-300.0, -300, -200, -200]], [[1e30, 0, 2e30, 9]]],
-        [[[-1e3, -1e3, 1e3, 1e3]], [[60.0, 60, 90, 90]]],
-        [[[31.0, 31, 31.5, 31.5]], []],
-    ],
-    ids=["no faces", "no area", "outside", "over the border", "half a pixel"],
-)
+@pytest.mark.parametrize("boxes", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("points", [False, True])
 def test_odd_boxes_give_a_loss_and_gradients_that_are_numbers(boxes, points):
     net = tiny(points=points)
@@ -97,12 +72,7 @@ def test_odd_boxes_give_a_loss_and_gradients_that_are_numbers(boxes, points):
 
 def test_two_thousand_faces_are_no_trouble():
     net = tiny()
-    draw = torch.Generator().manual_seed(0)
-    upper = torch.rand(2000, 2, generator=draw) * 300
-    boxes = torch.cat([upper, upper + 4 + torch.rand(2000, 2, generator=draw) * 20], dim=1)
-    flags = torch.arange(2000) % 4 == 0
-    given = targets([boxes.tolist()], ignore=[flags.tolist()])
-    total, _ = net.loss(net(torch.rand(1, 3, 320, 320)), given)
+    total, _ = net.loss(net(torch.rand(1, 3, 320, 320)), many_faces(2000))
     total.backward()
     assert total.isfinite()
 
@@ -176,32 +146,9 @@ def test_a_perfect_answer_costs_nothing_but_its_score():
     assert parts["classification"] > 0.1
 
 
-def drawn(seed):
-    """A picture of 96 x 96 with two faces: light ovals with dark eyes; boxes and five points."""
-    draw = np.random.default_rng(seed)
-    image = draw.uniform(-0.4, 0.0, (96, 96, 3))
-    y, x = np.mgrid[0:96, 0:96]
-    boxes, points = [], []
-    for left, top in [(4, 6 + 10 * seed), (52, 40 - 12 * seed)]:
-        width, height = draw.integers(22, 34, 2)
-        cx, cy = left + width / 2, top + height / 2
-        oval = ((x - cx) / (width / 2)) ** 2 + ((y - cy) / (height / 2)) ** 2 <= 1
-        image[oval] = [0.9, 0.6, 0.4]
-        shape = [(-0.4, -0.3), (0.4, -0.3), (0, 0.1), (-0.3, 0.5), (0.3, 0.5)]
-        five = [(cx + u * width / 2, cy + v * height / 2) for u, v in shape]
-        for px, py in five:
-            image[(x - px) ** 2 + (y - py) ** 2 <= 4] = -0.9
-        boxes.append([float(left), float(top), float(left + width), float(top + height)])
-        points.append(five)
-    return torch.tensor(image.transpose(2, 0, 1), dtype=torch.float32), boxes, points
-
-
 @pytest.mark.slow
 def test_three_drawn_pictures_are_learned_by_heart():
-    pictures = [drawn(seed) for seed in range(3)]
-    images = torch.stack([image for image, _, _ in pictures])
-    boxes = [row for _, row, _ in pictures]
-    given = targets(boxes, points=[row for _, _, row in pictures])
+    images, boxes, points, given = drawn_batch(3)
     net = tiny(widths=(16, 16, 24, 32)).train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=6e-3)
     begun = None
@@ -214,27 +161,7 @@ def test_three_drawn_pictures_are_learned_by_heart():
         total.backward()
         optimizer.step()
     assert total.item() < begun / 5
-    net.eval()
-    with torch.no_grad():
-        found, scores, points = net.decode(net(images))
-    for b, (_, wanted, five) in enumerate(pictures):
-        order = scores[b].argsort(descending=True)
-        kept = []
-        for a in order.tolist():
-            if all(overlap(found[b, a], found[b, k]) < 0.4 for k in kept):
-                kept.append(a)
-            if len(kept) == 3:
-                break
-        assert scores[b, kept[1]] > 0.5 > 2 * scores[b, kept[2]]
-        for box, place in zip(wanted, five, strict=True):
-            best = max(kept[:2], key=lambda a, b=b, box=box: overlap(found[b, a], box))
-            assert overlap(found[b, best], box) > 0.8
-            away = (points[b, best] - torch.tensor(place)).norm(dim=1)
-            assert away.max() < 4
-
-
-def overlap(one, other):
-    return float(iou(torch.as_tensor(one), torch.as_tensor(other)))
+    assert_faces_are_found(net.eval(), images, boxes, points)
 
 
 # --- published files ----------------------------------------------------------------------

@@ -25,7 +25,7 @@ BACKBONES = "tronie.lab.nn.backbones"
 MARGINS = "tronie.lab.nn.margins"
 HEADS = "tronie.lab.nn.heads"
 RECIPES = "tronie.lab.recipes"
-TASKS = ("recognition",)
+TASKS = ("recognition", "detection")
 """Folders of RECIPES."""
 
 

@@ -38,7 +38,7 @@ class Verb(NamedTuple):
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Photographs": ("detect", "align", "embed"),
     "People": ("verify", "enroll", "identify", "gallery"),
-    "Training": ("pack", "mask", "train", "export"),
+    "Training": ("pack", "mask", "train", "redistribute", "export"),
     "Models and numbers": ("models", "measure", "evaluate", "report"),
     "The challenge": ("serve", "challenge"),
     "Looking around": ("list", "show", "demo"),
@@ -54,7 +54,10 @@ VERBS: Mapping[str, Verb] = {
     "gallery": Verb("tronie.cli.gallery", "app", "list, delete, purge; consent and retention"),
     "pack": Verb("tronie.cli.pack", "pack", "pictures of named people into shards to train from"),
     "mask": Verb("tronie.cli.mask", "mask", "put a mask on every face of a photograph"),
-    "train": Verb("tronie.cli.train", "train", "train a recognizer by a recipe, or go on with one"),
+    "train": Verb("tronie.cli.train", "train", "train a recognizer or a detector by a recipe"),
+    "redistribute": Verb(
+        "tronie.cli.redistribute", "redistribute", "search for a detector under a budget of FLOPs"
+    ),
     "export": Verb("tronie.cli.export", "export", "a trained network as ONNX, proven to agree"),
     "models": Verb("tronie.cli.models", "app", "list, show, pull, verify and calibrate models"),
     "measure": Verb("tronie.cli.measure", "measure", "parameters, FLOPs, size and time of a model"),
@@ -116,11 +119,11 @@ def top_level_help() -> str:
     lines += ["Find, align, embed and compare faces, and say how often the answer is wrong."]
     for group, names in GROUPS.items():
         lines += ["", group]
-        lines += [f"  {name:<10} {VERBS[name].help}" for name in names]
+        lines += [f"  {name:<12} {VERBS[name].help}" for name in names]
     lines += ["", "Everywhere"]
-    lines += ["  --help     this page, or with a verb, the verb's own page"]
-    lines += ["  --version  the version of this package"]
-    lines += ["  --json     one JSON object a line instead of a table"]
+    lines += ["  --help       this page, or with a verb, the verb's own page"]
+    lines += ["  --version    the version of this package"]
+    lines += ["  --json       one JSON object a line instead of a table"]
     lines += ["", "Exit codes: 0 done, 1 checked and no, 2 misuse, 3 no face."]
     return "\n".join(lines)
 

@@ -15,6 +15,8 @@ from tronie.cli import options
 from tronie.cli.needs_torch import torch_needed
 from tronie.cli.terminal import print_json, print_table, say, tell
 from tronie.errors import BadInput
+from tronie.lab.nn.detector_names import is_detector
+from tronie.lab.nn.detector_names import names as detector_names
 from tronie.runtime import zoo
 from tronie.runtime.bounds import MAX_ELEMENTS
 from tronie.runtime.entries import entry_names
@@ -24,7 +26,6 @@ from tronie.runtime.latency import Latency, latency
 from tronie.runtime.session import EngineOptions, Session, session_of
 
 BACKBONES = "tronie.lab.nn.backbones"
-DETECTORS = "tronie.lab.nn.detectors"
 BATCHES, DETECTOR_BATCHES = (1, 32), (1, 8)
 CROP = (112, 112)
 
@@ -109,7 +110,7 @@ def _measured(model: str, *, side: int | None, count_only: bool) -> Measured:
     asked = model.replace("_", "-")
     if model.endswith(".onnx") or model in entry_names() or zoo.is_here(model):
         return _file(model, side=side)
-    if asked in catalog.variant_names(DETECTORS):
+    if is_detector(asked):
         return _detector(asked, side=side, count_only=count_only)
     if asked not in catalog.variant_names(BACKBONES) and Path(model).is_file():
         return _file(model, side=side)
@@ -137,7 +138,7 @@ def _backbone(name: str, *, count_only: bool) -> Measured:
     """Counted in torch, where biases are as its authors have them, and exported to be timed."""
     asked = name.replace("_", "-")
     if asked not in catalog.variant_names(BACKBONES):
-        networks = catalog.variant_names(BACKBONES) + catalog.variant_names(DETECTORS)
+        networks = catalog.variant_names(BACKBONES) + detector_names()
         known = {*networks, *entry_names()}
         raise catalog.not_found(name, known, where="the models and networks")
     with torch_needed(f"tronie measure {name}"):

@@ -1,4 +1,4 @@
-"""train: a recognizer, from a recipe and a folder of faces, in one process or under torchrun.
+"""train: a network, from a recipe and a folder of data, in one process or under torchrun.
 
 Under torchrun every process runs this verb; the first alone speaks, but for a fault of another's
 own. A run that was ended at any moment goes on by `tronie train --resume RUN`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ import typer
 
 from tronie.cli import options
 from tronie.cli.needs_torch import torch_needed
-from tronie.cli.terminal import number_of, print_json, print_table, say, tell
+from tronie.cli.terminal import number_of, print_json, print_table, say, span, tell
 from tronie.errors import BadFile, BadImage, BadInput, TronieError
 
 if TYPE_CHECKING:  # for the checker only: torch need not be here
@@ -37,7 +37,8 @@ def train(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="One folder per identity, a RecordIO archive, or shards of tronie pack.",
+            help="For recognizers one folder per identity, a RecordIO archive, or shards of tronie "
+            "pack; for detectors photographs and their labels.",
         ),
     ] = None,
     out: Annotated[
@@ -55,11 +56,15 @@ def train(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Train a recognizer on a folder of faces.
+    """Train a recognizer or a detector on a folder of faces.
 
     tronie list recipes names what there is; tronie show RECIPE prints what it costs and promises.
     Settings are those of the recipe's fields: --set schedule.peak_lr=0.02 --set margin=cosface
-    --set margin.margin=0.4.
+    --set margin.margin=0.4, or for a detector --set data.sizes=320 --set validation.truth=DIR.
+
+    A detector learns from photographs and a file labels.txt: a line "# PHOTO" for each, then
+    "x1 y1 x2 y2" for each of its faces, in pixels, with five points x y behind them where they are
+    known. It is judged by the share of the photographs that data.held_out keeps, or by WIDER FACE.
 
     RUN holds the resolved recipe, the log (log.jsonl, and TensorBoard's files), checkpoints and
     Reports. A resumed run does what it would have done had it never been ended, on any number of
@@ -97,6 +102,7 @@ def _train(
             outcome = run.train(
                 progress=(lambda told: _tell(told, json=json)) if first else None,
                 announce=say if first else None,
+                judged=(lambda *told: _tell_judged(run, *told, json=json)) if first else None,
             )
             if first:
                 _tell_end(run, outcome, json=json)
@@ -141,8 +147,7 @@ def _tell_beginning(run: Run, place: Place, *, json: bool) -> None:
             {
                 "run": run.folder,
                 "recipe": run.named.name,
-                "images": len(run.source),
-                "classes": len(run.source.classes),
+                **run.data.counts,
                 "steps": run.steps,
                 "done": run.done,
                 "changed": list(run.changed),
@@ -153,8 +158,7 @@ def _tell_beginning(run: Run, place: Place, *, json: bool) -> None:
         )
         return
     tell(
-        f"{run.named.name}: {len(run.source)} images of {len(run.source.classes)} people, "
-        f"{run.steps} steps in {where}; the run is {run.folder}"
+        f"{run.named.name}: {run.data.told}, {run.steps} steps in {where}; the run is {run.folder}"
     )
     for change in run.changed:
         tell(f"changed: {change}")
@@ -164,7 +168,7 @@ def _tell_beginning(run: Run, place: Place, *, json: bool) -> None:
     print_table(
         ("memory of each process", "size"), [*rows, ("in all", _size(sum(run.memory.values())))]
     )
-    tell("activations of the backbone come on top")
+    tell("activations of the network come on top")
 
 
 def _tell(told: Told, *, json: bool) -> None:
@@ -173,8 +177,19 @@ def _tell(told: Told, *, json: bool) -> None:
         return
     tell(
         f"step {told.step} of {told.steps}  epoch {told.epoch:.2f}  loss {_loss(told.loss)}  "
-        f"lr {told.lr:.3g}  {_pace(told.images_per_s)} images/s  {_span(told.remaining_s)} left"
+        f"lr {told.lr:.3g}  {_pace(told.images_per_s)} images/s  {span(told.remaining_s)} left"
     )
+
+
+def _tell_judged(run: Run, step: int, numbers: Mapping[str, float], *, json: bool) -> None:
+    """A validation on the way; that of the last step is told at the end."""
+    if step == run.steps:
+        return
+    if json:
+        print_json({"step": step, "validation": dict(numbers)})
+        return
+    found = ", ".join(f"{name} {value:.5f}" for name, value in numbers.items())
+    tell(f"step {step} of {run.steps}  {run.measure}: {found}")
 
 
 def _tell_end(run: Run, outcome: Outcome, *, json: bool) -> None:
@@ -193,7 +208,7 @@ def _tell_end(run: Run, outcome: Outcome, *, json: bool) -> None:
         )
         return
     for name, value in outcome.validation.items():
-        tell(f"{name}: accuracy {value:.5f}")
+        tell(f"{name}: {run.measure} {value:.5f}")
     if left_out:
         count = number_of(left_out, "image could", "images could")
         tell(f"{count} not be read, and others were taken instead:")
@@ -209,7 +224,7 @@ def _tell_end(run: Run, outcome: Outcome, *, json: bool) -> None:
     if run.done >= run.steps:
         tell(f"the run was done: all {steps}; {export}")
     else:
-        tell(f"done: {steps}, loss {_loss(outcome.loss)}, in {_span(outcome.seconds)}; {export}")
+        tell(f"done: {steps}, loss {_loss(outcome.loss)}, in {span(outcome.seconds)}; {export}")
 
 
 def _unreadable(folder: Path) -> tuple[int, list[str]]:
@@ -237,11 +252,3 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.2f} GiB"
-
-
-def _span(seconds: float) -> str:
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"

@@ -65,7 +65,7 @@ def atss(
         candidates: Of each level.
     """
     count, anchors = len(boxes), len(grid.centers)
-    picture, face = (valid & _has_area(boxes)).nonzero(as_tuple=True)
+    picture, face = (valid & has_area(boxes)).nonzero(as_tuple=True)
     wanted = boxes[picture, face].float()
     found = [
         _nearest(wanted, level, per_cell=per_cell, candidates=candidates, first=first)
@@ -78,7 +78,7 @@ def atss(
     positive = (overlap >= mean + spread.sqrt()) & _inside(grid.centers[index], wanted[:, None])
     n, c = positive.nonzero(as_tuple=True)
     place = picture[n] * anchors + index[n, c]
-    return _largest(place, overlap[n, c], face[n], count * anchors).reshape(count, anchors)
+    return strongest(place, overlap[n, c], face[n], count * anchors).reshape(count, anchors)
 
 
 @torch.no_grad()
@@ -94,14 +94,22 @@ def left_out(
         ignore: (B, F) bool: the row is a box to be ignored.
     """
     result = atss(grid, levels, boxes, ignore, per_cell=per_cell) != NONE
-    squares = grid.boxes()
     for b in ignore.any(dim=1).nonzero()[:, 0].tolist():
-        for part in torch.split(boxes[b][ignore[b]].float(), _BOXES_AT_ONCE):
-            upper = torch.maximum(squares[:, :2], part[:, None, :2])
-            lower = torch.minimum(squares[:, 2:], part[:, None, 2:])
-            sides = (lower - upper).clamp_min(0)
-            shared = sides[..., 0] * sides[..., 1]
-            result[b] |= (shared >= HALF * grid.sides.square()).any(dim=0)
+        result[b] |= half_inside(grid, boxes[b][ignore[b]])
+    return result
+
+
+@torch.no_grad()
+def half_inside(grid: AnchorGrid, boxes: Tensor) -> Tensor:
+    """(A,) bool: anchors with half of their square or more inside one of `boxes` (N, 4)."""
+    squares = grid.boxes()
+    result = torch.zeros(len(squares), dtype=torch.bool, device=squares.device)
+    for part in torch.split(boxes.float(), _BOXES_AT_ONCE):
+        upper = torch.maximum(squares[:, :2], part[:, None, :2])
+        lower = torch.minimum(squares[:, 2:], part[:, None, 2:])
+        sides = (lower - upper).clamp_min(0)
+        shared = sides[..., 0] * sides[..., 1]
+        result |= (shared >= HALF * grid.sides.square()).any(dim=0)
     return result
 
 
@@ -149,13 +157,13 @@ def _inside(centers: Tensor, boxes: Tensor) -> Tensor:
     return sides.amin(dim=-1) > INSIDE * (width * height).sqrt()
 
 
-def _has_area(boxes: Tensor) -> Tensor:
+def has_area(boxes: Tensor) -> Tensor:
     """(...) whether boxes (..., 4) have an area, and numbers for corners."""
     real = boxes.isfinite().all(dim=-1)
     return real & (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
 
 
-def _largest(place: Tensor, overlap: Tensor, face: Tensor, places: int) -> Tensor:
+def strongest(place: Tensor, overlap: Tensor, face: Tensor, places: int) -> Tensor:
     """(places,) the face with the largest overlap at each place, the first of equals, or NONE."""
     best = overlap.new_zeros(places).scatter_reduce(0, place, overlap, "amax")
     wins = overlap == best[place]

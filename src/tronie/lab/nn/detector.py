@@ -5,6 +5,8 @@ of them; `scrfd-2.5g` is the variant "2.5g" of `scrfd.py`. To add one is to add 
 
     VARIANTS = {"2.5g": Variant(...), ...}      written out, so that it can be listed without torch
     build(variant) -> Detector                  with fresh weights, from torch's generator
+    SPELLED, declared(variant) -> Variant       where layouts can be spelled out besides; see
+                                                `tronie.lab.nn.detector_names`
 
     forward   pictures (B, 3, H, W) float32, as the recipe normalizes them  ->  Outputs
     loss      Outputs and Targets  ->  what is minimized, and its parts by name
@@ -29,8 +31,20 @@ from torch import Tensor, nn
 
 from tronie import catalog
 from tronie.errors import BadInput
+from tronie.lab.nn.detector_names import CATALOGUE, detector_parts, names
 
-CATALOGUE = "tronie.lab.nn.detectors"
+__all__ = [
+    "CATALOGUE",
+    "VGA",
+    "Detector",
+    "Outputs",
+    "Targets",
+    "Variant",
+    "build_detector",
+    "names",
+    "variant_of",
+]
+
 VGA = (480, 640)
 """Height and width for which the published columns count FLOPs."""
 
@@ -120,20 +134,19 @@ class Detector(nn.Module, ABC):
         )
 
 
-def names() -> tuple[str, ...]:
-    """Every detector that can be built, as in "scrfd-2.5g"; imports none of them."""
-    return catalog.variant_names(CATALOGUE)
-
-
 def variant_of(name: str) -> Variant:
-    """What the detector of that name declares.
+    """What the detector of that name declares; of one that is spelled out, what was counted.
 
     Raises:
         NotFound: no such detector; the message holds the nearest name.
+        BadInput: it is spelled out and cannot be built.
     """
-    key, variant = catalog.variant_parts(CATALOGUE, name)
-    declared: Variant = catalog.load(CATALOGUE, key, "VARIANTS")[variant]
-    return declared
+    key, variant = detector_parts(name)
+    listed: Mapping[str, Variant] = catalog.load(CATALOGUE, key, "VARIANTS")
+    if variant in listed:
+        return listed[variant]
+    declared: Callable[[str], Variant] = catalog.load(CATALOGUE, key, "declared")
+    return declared(variant)
 
 
 def build_detector(name: str) -> Detector:
@@ -141,7 +154,8 @@ def build_detector(name: str) -> Detector:
 
     Raises:
         NotFound: no such detector; the message holds the nearest name.
+        BadInput: it is spelled out and cannot be built.
     """
-    key, variant = catalog.variant_parts(CATALOGUE, name)
+    key, variant = detector_parts(name)
     build: Callable[[str], Detector] = catalog.load(CATALOGUE, key, "build")
     return build(variant)

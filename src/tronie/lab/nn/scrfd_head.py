@@ -21,9 +21,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tronie.lab.nn.anchor_rows import POINTS, LevelMaps, outputs_of
 from tronie.lab.nn.detector import Outputs
 
-POINTS = 5
 SCORE_BIAS = -4.595
 """The logit of 0.01."""
 SPREAD = 0.01
@@ -111,28 +111,14 @@ class ScrfdHead(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
         """Scores (B, A), distances (B, A, 4) and points (B, A, 10) or None, in strides."""
-        scores, distances, points, levels = [], [], [], []
+        answers = []
         for n, (stride, map_) in enumerate(zip(self.strides, maps, strict=True)):
             branch = self.branches[n if len(self.branches) > 1 else 0]
             score, distance, point = branch(map_)
             if self.scales is not None:
                 distance = distance * self.scales[n]
-            scores.append(_rows(score, 1)[..., 0])
-            distances.append(_rows(distance, 4))
-            if point is not None:
-                points.append(_rows(point, 2 * POINTS))
-            levels.append((stride, map_.shape[2], map_.shape[3]))
-        return Outputs(
-            scores=torch.cat(scores, dim=1),
-            distances=torch.cat(distances, dim=1),
-            points=torch.cat(points, dim=1) if points else None,
-            levels=tuple(levels),
-        )
-
-
-def _rows(maps: Tensor, numbers: int) -> Tensor:
-    """(B, per_cell * numbers, H, W) to (B, H * W * per_cell, numbers)."""
-    return maps.permute(0, 2, 3, 1).reshape(maps.shape[0], -1, numbers)
+            answers.append(LevelMaps(stride, score, distance, point))
+        return outputs_of(answers)
 
 
 def _layer(

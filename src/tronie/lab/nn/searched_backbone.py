@@ -25,7 +25,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from tronie.lab.nn.layers.conv import conv_norm
+from tronie.lab.nn.layers.conv import Activation, conv_norm
 
 EXPANSION = 4
 """Of a bottleneck: how much wider it is outside than inside."""
@@ -112,37 +112,41 @@ def residual_stages(blocks: Sequence[int], widths: Sequence[int], *, bottleneck:
         stages.append(stage)
         outer.append(inner)
     backbone = Stages(stem, stages, widths=outer)
-    _draw(backbone)
-    for part in backbone.modules():
-        if isinstance(part, ResidualUnit):
-            nn.init.zeros_(part.body[-1][-1].weight)  # type: ignore[index]
+    draw_weights(backbone)
     return backbone
 
 
-def depthwise_stages(blocks: Sequence[int], widths: Sequence[int]) -> Stages:
+def depthwise_stages(
+    blocks: Sequence[int], widths: Sequence[int], *, activation: Activation = relu
+) -> Stages:
     """Two widths of the stem and four of the stages, of `blocks` units each; fresh weights."""
     before, *rest = widths
     stem = nn.Sequential(
-        conv_norm(3, before, kernel=3, stride=2, activation=relu),
-        depthwise_unit(before, rest[0]),
+        conv_norm(3, before, kernel=3, stride=2, activation=activation),
+        depthwise_unit(before, rest[0], activation=activation),
     )
     stages = []
     for count, (inner, outer) in zip(blocks, pairwise(rest), strict=True):
-        units = [depthwise_unit(inner, outer, stride=2)]
-        units += [depthwise_unit(outer, outer) for _ in range(count - 1)]
+        units = [depthwise_unit(inner, outer, stride=2, activation=activation)]
+        units += [depthwise_unit(outer, outer, activation=activation) for _ in range(count - 1)]
         stages.append(nn.Sequential(*units))
     backbone = Stages(stem, stages, widths=rest[1:])
-    _draw(backbone)
+    draw_weights(backbone)
     return backbone
 
 
-def depthwise_unit(inner: int, outer: int, *, stride: int = 1) -> nn.Sequential:
+def depthwise_unit(
+    inner: int, outer: int, *, stride: int = 1, activation: Activation = relu
+) -> nn.Sequential:
     """(N, inner, H, W) to (N, outer, H / stride, W / stride), rounded up."""
-    each = conv_norm(inner, inner, kernel=3, stride=stride, groups=inner, activation=relu)
-    return nn.Sequential(*each, *conv_norm(inner, outer, activation=relu))
+    each = conv_norm(inner, inner, kernel=3, stride=stride, groups=inner, activation=activation)
+    return nn.Sequential(*each, *conv_norm(inner, outer, activation=activation))
 
 
-def _draw(backbone: nn.Module) -> None:
+def draw_weights(backbone: nn.Module) -> None:
+    """Convolutions as He et al. 2015 have them, by what goes out; residual units as shortcuts."""
     for part in backbone.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(part, ResidualUnit):
+            nn.init.zeros_(part.body[-1][-1].weight)  # type: ignore[index]

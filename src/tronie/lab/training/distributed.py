@@ -35,7 +35,8 @@ __all__ = ["Place", "all_max", "all_sum", "gather_rows", "rank", "start", "world
 TIMEOUT_S = 50.0
 
 _NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-_TOLD = (*_NUMBERS, "MASTER_ADDR", "MASTER_PORT")
+TORCHRUN = (*_NUMBERS, "MASTER_ADDR", "MASTER_PORT")
+"""Variables that torchrun sets."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,10 @@ def ranks_told(environment: Mapping[str, str]) -> Told | None:
         >>> ranks_told({}) is None
         True
     """
-    there = [name for name in _TOLD if environment.get(name)]
+    there = [name for name in TORCHRUN if environment.get(name)]
     if "RANK" not in there and "WORLD_SIZE" not in there:
         return None
-    missing = [name for name in _TOLD if name not in there]
+    missing = [name for name in TORCHRUN if name not in there]
     if missing:
         raise BadInput(
             f"the environment has {', '.join(there)} but not {', '.join(missing)};"

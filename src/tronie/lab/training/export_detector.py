@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from tronie.catalog import load
 from tronie.errors import BadInput, BadModel
 from tronie.lab.nn.detector import Detector
+from tronie.lab.nn.layers.deformable import as_one_operator
 from tronie.lab.training.onnx_file import (
     OPSET,
     contract_toml,
@@ -86,8 +87,8 @@ def export_detector(
         detector: Copied; exported in evaluation, float32.
         path: Ends in .onnx.
         layout: "decoded", or "published" where the network has such a layout.
-        contract: What the pixels are, and the canvas; None: that of the format, which for
-            decoded files and for SCRFD is RGB, (pixel - 127.5) / 128, 640 x 640.
+        contract: What the pixels are, and the canvas; None: that of the format, with pixels as
+            the lab's training has them: RGB, (pixel - 127.5) / 128.
         threads: Cores for the proof; None: all of this process.
         seed: Of the random pictures.
 
@@ -118,14 +119,15 @@ def detector_onnx(network: Detector, *, layout: Layout = "decoded", opset: int =
         last = {name: v.shape[2:] for name, v in answers.named(torch.zeros(1, 3, 32, 32)).items()}
     free = {INPUTS[layout]: {0: "batch", 2: "height", 3: "width"}}
     free |= {name: {0: "batch", 1: f"{name}_anchors"} for name in last}
-    model = traced_graph(
-        answers,
-        torch.zeros(2, 3, 64, 96),
-        name=INPUTS[layout],
-        outputs=list(last),
-        free=free,
-        opset=opset,
-    )
+    with as_one_operator(opset):
+        model = traced_graph(
+            answers,
+            torch.zeros(2, 3, 64, 96),
+            name=INPUTS[layout],
+            outputs=list(last),
+            free=free,
+            opset=opset,
+        )
     for output in model.graph.output:  # what the exporter loses sight of, and readers go by
         for axis, size in zip(
             output.type.tensor_type.shape.dim[2:], last[output.name], strict=True
@@ -177,7 +179,8 @@ def _contract(detector: Detector, layout: Layout, asked: Contract | None) -> Con
         )
     if asked is None:
         stated: Contract = load(DETECTOR_FORMATS, format_, "CONTRACT")
-        return stated
+        learned: Contract = load(DETECTOR_FORMATS, "decoded", "CONTRACT")
+        return replace(stated, color=learned.color, mean=learned.mean, std=learned.std)
     if (asked.kind, asked.format) != ("detector", format_):
         raise BadInput(
             f"the contract of this export must be of a detector of the {format_} format; "

@@ -141,6 +141,8 @@ class Outcome:
 
 Progress = Callable[[Told], None]
 Announce = Callable[[str], None]
+Judge = Callable[[int, Mapping[str, float]], None]
+"""From the steps done and the numbers of a validation."""
 
 
 def run(
@@ -152,6 +154,7 @@ def run(
     stored: StoredState | None = None,
     progress: Progress | None = None,
     announce: Announce | None = None,
+    judged: Judge | None = None,
     ready: Callable[[], None] | None = None,
 ) -> Outcome:
     """Train to the end; every process calls this.
@@ -164,13 +167,14 @@ def run(
         stored: The state to go on from.
         progress: Called with every line of the log.
         announce: Called with a sentence for what is out of the ordinary.
+        judged: Called with the numbers of every validation.
         ready: Called once, when the stored state is taken over and nothing is computed yet.
 
     Raises:
         BadInput: the loss is no number too often, or a checkpoint cannot be written.
         BadFile: the stored state does not fit.
     """
-    opened = _Run(task, pace, folder, device, stored, progress, announce)
+    opened = _Run(task, pace, folder, device, stored, (progress, announce, judged))
     if ready is not None:
         ready()
     return opened.to_the_end()
@@ -186,11 +190,11 @@ class _Run:
         folder: Path,
         device: torch.device,
         stored: StoredState | None,
-        progress: Progress | None,
-        announce: Announce | None,
+        callers: tuple[Progress | None, Announce | None, Judge | None],
     ) -> None:
         self._task, self._pace, self._folder, self._device = task, pace, folder, device
-        self._progress, self._announce = progress, announce or (lambda _: None)
+        self._progress, announce, self._judged = callers
+        self._announce = announce or (lambda _: None)
         self._optimizer = make_optimizer(pace.optimizer, task.modules())
         self._names: dict[Tensor, str] = {
             p: n for m in task.modules() for n, p in m.named_parameters()
@@ -378,6 +382,8 @@ class _Run:
         self._validation = self._task.validate(self._step)
         if self._validation and self._log is not None:
             self._log.write({"step": self._step, "validation": dict(self._validation)})
+        if self._validation and self._judged is not None:
+            self._judged(self._step, self._validation)
         self._marked += time.perf_counter() - began
 
 

@@ -13,7 +13,7 @@ or decide only what comes later. All others are fixed by the weights that are th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from tronie.errors import BadInput
 from tronie.lab.training.schedule import MOST_EPOCHS, Optimizer, Schedule
@@ -42,6 +42,7 @@ MAY_CHANGE = (
     "validation.",
     "bad_steps",
     "data.threads",
+    "data.keep_gib",
     "data.unreadable",
 )
 """Settings, or groups of them, that `--resume` may be given another value for."""
@@ -229,6 +230,45 @@ class Triplets:
             raise BadInput(f"triplets needs nothing below 0; got {numbers}")
 
 
+class Judged(Protocol):
+    """What a recipe says of its validation, whatever the task."""
+
+    @property
+    def every_steps(self) -> int:
+        """Steps between two."""
+
+
+class Recipe(Protocol):
+    """What a recipe of any task that is trained says of its run; for the words see below."""
+
+    @property
+    def epochs(self) -> float: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def accumulate(self) -> int: ...
+    @property
+    def schedule(self) -> Schedule: ...
+    @property
+    def optimizer(self) -> Optimizer: ...
+    @property
+    def precision(self) -> Literal["float32", "bf16", "fp16"]: ...
+    @property
+    def norm_statistics(self) -> Literal["local", "global"]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def start_from(self) -> str: ...
+    @property
+    def bad_steps(self) -> int: ...
+    @property
+    def log_every(self) -> int: ...
+    @property
+    def checkpoint(self) -> Checkpoint: ...
+    @property
+    def validation(self) -> Judged: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecognitionRecipe:
     """A recognizer: a backbone that embeds, a margin, and a head that holds the class centers."""
@@ -301,7 +341,8 @@ class RecognitionRecipe:
         return self.teacher.copy_centers or not self.margin_weight
 
     def __post_init__(self) -> None:
-        self._check_sizes()
+        check_run(self)
+        expect_between("embedding_size", self.embedding_size, 1, MOST_NUMBERS)
         if self.triplets.weight and self.data.together < 2:
             raise BadInput(
                 "triplets.weight asks for images of one person in a batch, and data.together is "
@@ -313,28 +354,41 @@ class RecognitionRecipe:
                 "margin_weight of 0 forbids; leave one of them out"
             )
 
-    def _check_sizes(self) -> None:
-        for name, least, most in (
-            ("embedding_size", 1, MOST_NUMBERS),
-            ("batch_size", 2, MOST_IMAGES),
-            ("accumulate", 1, MOST_IMAGES),
-            ("bad_steps", 1, None),
-            ("log_every", 1, None),
-            ("seed", 0, MOST_SEED),
-        ):
-            number = getattr(self, name)
-            if number < least:
-                raise BadInput(f"{name} must be {least} or more; got {number}")
-            if most is not None and number > most:
-                raise BadInput(f"{name} must be at most {most}; got {number}")
-        if not 0 < self.epochs <= MOST_EPOCHS:
-            raise BadInput(f"epochs must be above 0 and at most {MOST_EPOCHS:g}; got {self.epochs}")
-        if self.batch_size % self.accumulate:
-            raise BadInput(
-                f"a batch of {self.batch_size} cannot be cut into {self.accumulate} equal parts"
-            )
+
+def check_run(recipe: Recipe) -> None:
+    """What every recipe is held to.
+
+    Raises:
+        BadInput: a number is out of its range, or the parts of a batch cannot be equal.
+    """
+    for name, least, most in (
+        ("batch_size", 2, MOST_IMAGES),
+        ("accumulate", 1, MOST_IMAGES),
+        ("bad_steps", 1, None),
+        ("log_every", 1, None),
+        ("seed", 0, MOST_SEED),
+    ):
+        expect_between(name, getattr(recipe, name), least, most)
+    if not 0 < recipe.epochs <= MOST_EPOCHS:
+        raise BadInput(f"epochs must be above 0 and at most {MOST_EPOCHS:g}; got {recipe.epochs}")
+    if recipe.batch_size % recipe.accumulate:
+        raise BadInput(
+            f"a batch of {recipe.batch_size} cannot be cut into {recipe.accumulate} equal parts"
+        )
 
 
-def fixed_differences(old: RecognitionRecipe, new: RecognitionRecipe) -> list[str]:
+def expect_between(name: str, number: float, least: float, most: float | None) -> None:
+    """See that a setting is in its range.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if number < least:
+        raise BadInput(f"{name} must be {least} or more; got {number}")
+    if most is not None and number > most:
+        raise BadInput(f"{name} must be at most {most}; got {number}")
+
+
+def fixed_differences(old: Recipe, new: Recipe) -> list[str]:
     """The differences that a run cannot be continued across, as `differences` tells them."""
     return [told for told in differences(old, new) if not told.startswith(MAY_CHANGE)]

@@ -15,16 +15,14 @@ A checkpoint holds backbone/NAME, and of head and margin what `head_state` tells
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from tronie import catalog
 from tronie.data.augment.crops import flip, move
@@ -38,9 +36,11 @@ from tronie.lab.nn.collectives import gather_rows, rank, world_size
 from tronie.lab.training.batch_triplets import batch_triplet_loss
 from tronie.lab.training.checkpoint import StoredState
 from tronie.lab.training.checkpoint_parts import Part
+from tronie.lab.training.data_parallel import averaged, bytes_of, let_go, unsynchronized
 from tronie.lab.training.distillation import Teaching
 from tronie.lab.training.head_state import head_state, load_head
 from tronie.lab.training.loaders import Augment, Batch, Loader
+from tronie.lab.training.network_input import to_input
 from tronie.lab.training.norm_statistics import (
     average_statistics,
     fix_last_scale,
@@ -93,16 +93,11 @@ class Recognition:
         if sharded:
             shard_backbone(self.backbone, device)
         elif world_size() > 1:
-            self._whole = _averaged(self.backbone, device)
+            self._whole = averaged(self.backbone, device)
 
     def close(self) -> None:
-        """Let go of what averages gradients, before the processes part.
-
-        Were it the last to hold their group, torch would end the group's threads while it keeps
-        the interpreter to itself, and wait for them for ever (seen with gloo in torch 2.13).
-        """
-        for name in ("reducer", "logger"):
-            vars(self._whole).pop(name, None)
+        """Let go of what averages gradients, before the processes part."""
+        let_go(self._whole)
         self._whole = self.backbone
 
     def modules(self) -> Sequence[nn.Module]:
@@ -137,9 +132,7 @@ class Recognition:
         return cast(Tensor, sum(terms))
 
     def unsynchronized(self) -> AbstractContextManager[object]:
-        if isinstance(self._whole, DistributedDataParallel):
-            return self._whole.no_sync()
-        return nullcontext()
+        return unsynchronized(self._whole)
 
     def own_gradients(self) -> Sequence[Tensor]:
         return cast("list[Tensor]", self.head.gradients())
@@ -238,12 +231,6 @@ def load_backbone(backbone: nn.Module, stored: StoredState) -> None:
     stored.fill({f"backbone/{name}": one for name, one in backbone.state_dict().items()})
 
 
-def to_input(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Crops (b, 112, 112, 3) uint8 RGB as a network takes them: (b, 3, 112, 112) in [-1, 1]."""
-    pixels = torch.from_numpy(images).to(device, non_blocking=True)
-    return pixels.permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
-
-
 def embed_crops(backbone: nn.Module, device: torch.device) -> EmbedCrops:
     """What embeds crops by a network in evaluation; each process takes its share of them.
 
@@ -281,27 +268,13 @@ def augmentation(data: Data, *, seed: int) -> Augment | None:
     return augment
 
 
-def _averaged(backbone: nn.Module, device: torch.device) -> nn.Module:
-    """The network whose gradients are averaged over the processes, its buffers left alone."""
-    with warnings.catch_warnings():
-        # torch renames the argument, and the new name is not in all versions that are supported
-        warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
-        return DistributedDataParallel(
-            backbone,
-            device_ids=None if device.type == "cpu" else [device],
-            broadcast_buffers=False,
-        )
-
-
 def memory_plan(recipe: RecognitionRecipe, backbone: nn.Module, head: Any) -> dict[str, int]:
     """Bytes in each process, by what they are for, before anything is computed.
 
     What the backbone keeps of its activations is not in it: that depends on the device.
     """
-    everything = [own_part(p) for p in backbone.parameters()]
-    weights = sum(p.numel() * p.element_size() for p in everything)
-    trained = sum(p.numel() * p.element_size() for p in everything if p.requires_grad)
-    kept = 2 if recipe.optimizer.name == "adamw" else 1
+    everything = (own_part(p) for p in backbone.parameters())
+    weights, gradients, remembered = bytes_of(everything, optimizer=recipe.optimizer.name)
     rows = -(-recipe.batch_size // recipe.accumulate // world_size())
     of_head = head.memory_plan(rows)
     if recipe.energy.weight:  # five numbers a pair of centers where logits have four
@@ -309,7 +282,7 @@ def memory_plan(recipe: RecognitionRecipe, backbone: nn.Module, head: Any) -> di
     return {
         "backbone weights": weights,
         **gathered_plan(backbone),
-        "backbone gradients": trained,
-        "optimizer state": kept * trained,
+        "backbone gradients": gradients,
+        "optimizer state": remembered,
         **{f"head: {name}": size for name, size in of_head.items()},
     }

@@ -17,7 +17,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,9 +24,11 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tronie import catalog
-from tronie.errors import BadFile, BadInput, NotFound, TronieError
+from tronie.errors import BadFile, BadInput, TronieError
+from tronie.lab.training.detection_recipe import DetectionRecipe
 from tronie.lab.training.recipe import RecognitionRecipe
 from tronie.lab.training.settings import check_entries, from_dict, to_dict
+from tronie.lab.training.whole_file import read_json, read_object, write_whole
 from tronie.provenance import provenance
 
 RECIPES = "tronie.lab.recipes"
@@ -43,8 +44,15 @@ _WRITTEN = frozenset({LOCK, PROVENANCE, CLASSES, DATA})
 """What may be there before there is a run."""
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 _KINDS: Mapping[type, str] = {str: "a text", int: "a whole number"}
-TASKS: Mapping[str, type[RecognitionRecipe]] = {"recognition": RecognitionRecipe}
-"""Folders of recipes, and what a recipe of each is."""
+TrainedRecipe = RecognitionRecipe | DetectionRecipe
+TASKS: Mapping[str, type[TrainedRecipe]] = {
+    "recognition": RecognitionRecipe,
+    "detection": DetectionRecipe,
+}
+"""What a run's recipe is, by what recipe.json calls it."""
+FOLDERS = ("recognition", "detection")
+"""Of recipes. That of detection holds searches too, which have folders of another kind; see
+`tronie.lab.training.redistribute`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +61,8 @@ class NamedRecipe:
 
     name: str
     """As in "recognition/ms1mv3_iresnet50_arcface"."""
-    recipe: RecognitionRecipe
+    recipe: TrainedRecipe
+    """Or, of what `find_recipe` finds, a search, which `trades` refuses to train."""
     changes: tuple[Mapping[str, Any], ...] = ()
     """What was changed while the run went on: {"step": 1200, "differences": [...]}."""
 
@@ -72,9 +81,9 @@ class DataFacts:
 def recipe_names() -> tuple[str, ...]:
     """Every recipe there is, as in "recognition/ms1mv3_iresnet50_arcface"."""
     return tuple(
-        f"{task}/{key.replace('-', '_')}"
-        for task in TASKS
-        for key in catalog.entries(f"{RECIPES}.{task}")
+        f"{folder}/{key.replace('-', '_')}"
+        for folder in FOLDERS
+        for key in catalog.entries(f"{RECIPES}.{folder}")
     )
 
 
@@ -93,8 +102,8 @@ def find_recipe(name: str) -> NamedRecipe:
     found = asked if asked in known else short.get(asked)
     if found is None:
         raise catalog.not_found(name, known.values(), where="the recipes of tronie")
-    task, key = found.split("/")
-    return NamedRecipe(name=found, recipe=catalog.load(f"{RECIPES}.{task}", key, "RECIPE"))
+    folder, key = found.split("/")
+    return NamedRecipe(name=found, recipe=catalog.load(f"{RECIPES}.{folder}", key, "RECIPE"))
 
 
 def read_recipe(folder: str | Path) -> NamedRecipe:
@@ -104,8 +113,8 @@ def read_recipe(folder: str | Path) -> NamedRecipe:
         NotFound: the folder holds no run.
         BadFile: the recipe cannot be read, or is of another version.
     """
-    record = _read_object(Path(folder), RECIPE)
-    where = str(Path(folder) / RECIPE)
+    path = Path(folder) / RECIPE
+    record, where = read_object(path, lacking=_lacking(Path(folder), RECIPE)), str(path)
     task = record.get("task")
     if record.get("format") != FORMAT or not isinstance(task, str) or task not in TASKS:
         raise BadFile(
@@ -127,7 +136,7 @@ def write_recipe(folder: Path, named: NamedRecipe) -> None:
     """Write it as `read_recipe` reads it."""
     record = {
         "format": FORMAT,
-        "task": named.name.split("/")[0],
+        "task": next(task for task, kind in TASKS.items() if type(named.recipe) is kind),
         "name": named.name,
         "recipe": to_dict(named.recipe),
         "changes": list(named.changes),
@@ -180,7 +189,7 @@ def read_classes(folder: str | Path) -> tuple[str, ...]:
         NotFound: the folder holds no run.
         BadFile: they cannot be read.
     """
-    record = _read(Path(folder), CLASSES)
+    record = read_json(Path(folder) / CLASSES, lacking=_lacking(Path(folder), CLASSES))
     if not isinstance(record, list) or not all(isinstance(name, str) for name in record):
         raise BadFile(f"{Path(folder) / CLASSES} must hold a list of names")
     return tuple(record)
@@ -193,7 +202,7 @@ def read_facts(folder: str | Path) -> DataFacts:
         NotFound: the folder holds no run.
         BadFile: it cannot be read.
     """
-    record = _read_object(Path(folder), DATA)
+    record = read_object(Path(folder) / DATA, lacking=_lacking(Path(folder), DATA))
     for name, kind in get_type_hints(DataFacts).items():
         if type(record.get(name)) is not kind:
             raise BadFile(
@@ -246,33 +255,9 @@ def _remove_unused(folder: Path) -> None:
             folder.rmdir()
 
 
-def _read_object(folder: Path, name: str) -> dict[str, Any]:
-    record = _read(folder, name)
-    if not isinstance(record, dict):
-        raise BadFile(f"{folder / name} must hold an object; it holds {record!r:.40}")
-    return record
-
-
-def _read(folder: Path, name: str) -> Any:
-    path = folder / name
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFound(f"{folder} holds no run: there is no {name} in it") from None
-    except (OSError, ValueError) as error:
-        raise BadFile(f"{path} cannot be read: {error}") from error
+def _lacking(folder: Path, name: str) -> str:
+    return f"{folder} holds no run: there is no {name} in it"
 
 
 def _write(folder: Path, name: str, record: Any) -> None:
-    part = folder / f".{secrets.token_hex(8)}.part"
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(folder / name)
-    except OSError as error:
-        raise BadInput(f"cannot write {folder / name}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(folder / name, json.dumps(record, indent=1, allow_nan=False) + "\n")

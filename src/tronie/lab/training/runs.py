@@ -20,17 +20,9 @@ from pathlib import Path
 from tronie.errors import BadInput
 from tronie.lab.training.checkpoint import StoredState, checkpoints, newest_checkpoint
 from tronie.lab.training.distributed import Place
-from tronie.lab.training.loaders import Loader
-from tronie.lab.training.loop import CHECKPOINTS, Announce, Outcome, Pace, Progress
+from tronie.lab.training.loop import CHECKPOINTS, Announce, Judge, Outcome, Pace, Progress, Task
 from tronie.lab.training.loop import run as run_loop
-from tronie.lab.training.recipe import RecognitionRecipe, fixed_differences
-from tronie.lab.training.recognition import (
-    EmbedCrops,
-    Recognition,
-    augmentation,
-    load_backbone,
-    memory_plan,
-)
+from tronie.lab.training.recipe import Recipe, fixed_differences
 from tronie.lab.training.run_folder import (
     DataFacts,
     NamedRecipe,
@@ -43,10 +35,10 @@ from tronie.lab.training.run_folder import (
     write_recipe,
 )
 from tronie.lab.training.settings import check_entries, differences, override
-from tronie.lab.training.sources import Source, open_source
 from tronie.lab.training.together import first_alone
-from tronie.lab.training.trained import last_checkpoint, load_trained, teaching_of
-from tronie.lab.training.validation import check_validation, validate
+from tronie.lab.training.trade import Asked, Opened
+from tronie.lab.training.trades import trade_of
+from tronie.lab.training.trained import load_trained
 
 __all__ = ["Run", "begin", "go_on", "load_trained", "steps_of"]
 
@@ -57,7 +49,9 @@ class Run:
 
     folder: Path
     named: NamedRecipe
-    source: Source
+    data: Opened
+    measure: str
+    """What a number of its validation is."""
     steps: int
     """Of the whole run."""
     done: int
@@ -70,7 +64,7 @@ class Run:
     """What a teacher's file does not state, one sentence each."""
     notes: tuple[str, ...]
     """What else should be known before it begins, one sentence each."""
-    _task: Recognition
+    _task: Task
     _pace: Pace
     _place: Place
     _stored: StoredState | None
@@ -78,7 +72,11 @@ class Run:
     """What is changed in the folder once all that was stored is taken over, and not before."""
 
     def train(
-        self, *, progress: Progress | None = None, announce: Announce | None = None
+        self,
+        *,
+        progress: Progress | None = None,
+        announce: Announce | None = None,
+        judged: Judge | None = None,
     ) -> Outcome:
         """To the end; see `tronie.lab.training.loop.run`."""
         if announce is not None:
@@ -94,6 +92,7 @@ class Run:
             stored=self._stored,
             progress=progress,
             announce=announce,
+            judged=judged,
             ready=self._write_down,
         )
 
@@ -116,32 +115,29 @@ def begin(
         NotFound: something that the recipe or a change names is not there.
         BadInput: a setting, the data or the folder cannot be used.
     """
+    trade = trade_of(named)
     recipe = override(named.recipe, changes)
     check_entries(recipe)
-    if recipe.teacher.is_heard and not recipe.teacher.is_named:
-        raise BadInput(
-            f"{named.name} learns from a teacher and names none; set teacher.run to the folder of "
-            "a run, or teacher.model to an ONNX file"
-        )
+    trade.expect(named.name, recipe)
     named = NamedRecipe(name=named.name, recipe=recipe)
     with ExitStack() as closing:
         with _held_by_first(out, closing) as mine:
             if mine:
                 expect_free(out)
-        source = open_source(data, recipe.data, closing=closing)
-        notes = _checked_validation(recipe, data)
+        opened = trade.open(recipe, data, closing)
+        notes = _checked(named, opened, data)
         facts = DataFacts(
             folder=str(data.resolve()),
-            images=len(source),
-            classes=len(source.classes),
-            fingerprint=source.fingerprint(),
+            images=opened.images,
+            classes=len(opened.classes),
+            fingerprint=opened.fingerprint,
         )
         run = _ready(
-            named, source, data=data, folder=out, place=place, closing=closing, notes=notes
+            named, opened, data=data, folder=out, place=place, closing=closing, notes=notes
         )
         with first_alone(f"{out} cannot be used") as mine:
             if mine:
-                begin_folder(out, named, facts, source.classes)
+                begin_folder(out, named, facts, opened.classes)
         yield run
 
 
@@ -169,11 +165,9 @@ def go_on(
         BadFile: the folder's files are damaged.
     """
     named = read_recipe(folder)
-    if recipe is not None and (other := differences(named.recipe, recipe.recipe)):
-        raise BadInput(
-            f"{folder} is a run of {named.name} and not of {recipe.name} as it stands: "
-            f"{'; '.join(other)}. Leave the recipe out, or begin another run"
-        )
+    if recipe is not None:
+        _expect_same_recipe(folder, named, recipe)
+    trade = trade_of(named)
     new = override(named.recipe, changes)
     check_entries(new)
     if fixed := fixed_differences(named.recipe, new):
@@ -184,9 +178,9 @@ def go_on(
     facts = read_facts(folder)
     at = data or Path(facts.folder)
     with ExitStack() as closing:
-        source = open_source(at, new.data, closing=closing)
-        _expect_same_data(source, facts, read_classes(folder), at)
-        notes = _checked_validation(new, at)
+        opened = trade.open(new, at, closing)
+        _expect_same_data(opened, facts, read_classes(folder), at)
+        notes = _checked(replace(named, recipe=new), opened, at)
         changed = tuple(differences(named.recipe, new))
         with _held_by_first(folder, closing):
             stored = _newest(folder)
@@ -201,7 +195,7 @@ def go_on(
 
         yield _ready(
             named,
-            source,
+            opened,
             data=at,
             folder=folder,
             place=place,
@@ -213,14 +207,14 @@ def go_on(
         )
 
 
-def steps_of(recipe: RecognitionRecipe, images: int) -> int:
+def steps_of(recipe: Recipe, images: int) -> int:
     """Steps of a run over so many images; the last batch is filled up from the next epoch."""
     return max(1, math.ceil(recipe.epochs * images / recipe.batch_size))
 
 
 def _ready(
     named: NamedRecipe,
-    source: Source,
+    opened: Opened,
     *,
     data: Path,
     folder: Path,
@@ -231,38 +225,31 @@ def _ready(
     notes: tuple[str, ...] = (),
     write_down: Callable[[], None] | None = None,
 ) -> Run:
-    recipe = named.recipe
-    _expect_room_for_statistics(recipe, place)
-    loader = closing.enter_context(_loader(recipe, source, place))
-    judged = recipe.validation
-
-    def judge(step: int, embed: EmbedCrops) -> Mapping[str, float]:
-        skip = recipe.data.unreadable == "skip"
-        return validate(judged, data, folder, step, embed, skip_unreadable=skip)
-
-    teaching = teaching_of(recipe, source, place)
-    task = Recognition(
-        recipe,
-        loader,
-        device=place.device,
-        teaching=teaching,
-        validate=judge if judged.bins or judged.pairs else None,
+    recipe, trade = named.recipe, trade_of(named)
+    made = trade.make(
+        Asked(
+            recipe=recipe,
+            opened=opened,
+            data=data,
+            folder=folder,
+            place=place,
+            closing=closing,
+            is_new=stored is None,
+        )
     )
-    closing.callback(task.close)
-    if recipe.start_from and stored is None:
-        load_backbone(task.backbone, last_checkpoint(recipe.start_from, asked_by="start_from: "))
-    steps = steps_of(recipe, len(source))
+    steps = steps_of(recipe, opened.images)
     return Run(
         folder=folder,
         named=named,
-        source=source,
+        data=opened,
+        measure=trade.measure,
         steps=steps,
         done=stored.step if stored else 0,
         changed=changed,
-        memory=memory_plan(recipe, task.backbone, task.head),
-        assumed=teaching.assumed if teaching is not None else (),
-        _task=task,
-        _pace=_pace(recipe, steps=steps, images=len(source)),
+        memory=made.memory,
+        assumed=made.assumed,
+        _task=made.task,
+        _pace=_pace(recipe, steps=steps, images=opened.images),
         _place=place,
         notes=(*notes, *_about_rates(recipe)),
         _stored=stored,
@@ -270,22 +257,7 @@ def _ready(
     )
 
 
-def _loader(recipe: RecognitionRecipe, source: Source, place: Place) -> Loader:
-    return Loader(
-        source,
-        batch_size=recipe.batch_size,
-        parts=recipe.accumulate,
-        seed=recipe.seed,
-        rank=place.rank,
-        ranks=place.ranks,
-        augment=augmentation(recipe.data, seed=recipe.seed),
-        skip_unreadable=recipe.data.unreadable == "skip",
-        threads=recipe.data.threads,
-        together=recipe.data.together,
-    )
-
-
-def _pace(recipe: RecognitionRecipe, *, steps: int, images: int) -> Pace:
+def _pace(recipe: Recipe, *, steps: int, images: int) -> Pace:
     return Pace(
         steps=steps,
         steps_per_epoch=images / recipe.batch_size,
@@ -310,29 +282,16 @@ def _held_by_first(folder: Path, closing: ExitStack) -> Iterator[bool]:
         yield mine
 
 
-def _checked_validation(recipe: RecognitionRecipe, data: Path) -> tuple[str, ...]:
-    """What `check_validation` has to tell; process 0 reads, and all leave together."""
+def _checked(named: NamedRecipe, opened: Opened, data: Path) -> tuple[str, ...]:
+    """What is to be told of validation; process 0 reads, and all leave together."""
     notes: tuple[str, ...] = ()
     with first_alone("validation cannot begin") as mine:
         if mine:
-            skip = recipe.data.unreadable == "skip"
-            notes = check_validation(recipe.validation, data, skip_unreadable=skip)
+            notes = trade_of(named).check(named.recipe, opened, data)
     return notes
 
 
-def _expect_room_for_statistics(recipe: RecognitionRecipe, place: Place) -> None:
-    """Batch norm has no variance of one image."""
-    part = recipe.batch_size // recipe.accumulate
-    own = part if recipe.norm_statistics == "global" else part // place.ranks
-    if own == 1:
-        raise BadInput(
-            f"batch_size={recipe.batch_size} in {recipe.accumulate} parts over {place.ranks} "
-            "processes leaves one image to each, and batch normalization needs two or more; raise "
-            "batch_size, lower accumulate, or set norm_statistics=global"
-        )
-
-
-def _about_rates(recipe: RecognitionRecipe) -> tuple[str, ...]:
+def _about_rates(recipe: Recipe) -> tuple[str, ...]:
     warm = recipe.schedule.warmup_epochs
     if warm <= recipe.epochs:
         return ()
@@ -348,15 +307,29 @@ def _newest(folder: Path) -> StoredState | None:
     return newest_checkpoint(at) if checkpoints(at) else None
 
 
-def _expect_same_data(
-    source: Source, facts: DataFacts, classes: tuple[str, ...], folder: Path
-) -> None:
-    if source.fingerprint() == facts.fingerprint:
+def _expect_same_recipe(folder: Path, named: NamedRecipe, asked: NamedRecipe) -> None:
+    if type(named.recipe) is not type(asked.recipe):
+        found = ""
+    elif other := differences(named.recipe, asked.recipe):
+        found = f" as it stands: {'; '.join(other)}"
+    else:
         return
-    told = [f"{facts.images} images are now {len(source)}"] if facts.images != len(source) else []
+    raise BadInput(
+        f"{folder} is a run of {named.name} and not of {asked.name}{found}. Leave the recipe out, "
+        "or begin another run"
+    )
+
+
+def _expect_same_data(
+    opened: Opened, facts: DataFacts, classes: tuple[str, ...], folder: Path
+) -> None:
+    if opened.fingerprint == facts.fingerprint:
+        return
+    was, now = facts.images, opened.images
+    told = [f"{was} images are now {now}"] if was != now else []
     for what, names in (
-        ("new", set(source.classes) - set(classes)),
-        ("gone", set(classes) - set(source.classes)),
+        ("new", set(opened.classes) - set(classes)),
+        ("gone", set(classes) - set(opened.classes)),
     ):
         if names:
             are = "class is" if len(names) == 1 else "classes are"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+from torch import nn
 
 from tronie.errors import BadInput, NotFound
 from tronie.lab.training.checkpoint import StoredState, checkpoints, newest_checkpoint
+from tronie.lab.training.detection import load_detector, open_detector
+from tronie.lab.training.detection_recipe import DetectionRecipe
 from tronie.lab.training.distillation import (
     Teaching,
     all_centers,
@@ -18,22 +21,30 @@ from tronie.lab.training.head_state import load_head, stored_shard
 from tronie.lab.training.loop import CHECKPOINTS
 from tronie.lab.training.recipe import RecognitionRecipe
 from tronie.lab.training.recognition import load_backbone, open_backbone, open_head
-from tronie.lab.training.run_folder import read_classes, read_recipe
+from tronie.lab.training.run_folder import TrainedRecipe, read_classes, read_recipe
 from tronie.lab.training.sources import Source
 from tronie.runtime.session import usable_cores
 
 
-def load_trained(folder: str | Path) -> tuple[RecognitionRecipe, Any]:
-    """The recipe of a run, and its backbone after the last checkpoint, on the CPU, in evaluation.
+def load_trained(folder: str | Path) -> tuple[TrainedRecipe, nn.Module]:
+    """The recipe of a run, and its network after the last checkpoint, on the CPU, in evaluation.
+
+    Of a recognizer that is its backbone; of a detector the moving average, where it keeps one.
 
     Raises:
         NotFound: there is no run, or it has no checkpoint yet.
         BadFile: its files are damaged.
     """
-    recipe = read_recipe(folder).recipe
-    backbone = open_backbone(recipe)
-    load_backbone(backbone, last_checkpoint(folder))
-    return recipe, backbone.eval()
+    named = read_recipe(folder)
+    recipe, stored = named.recipe, last_checkpoint(folder)
+    network: nn.Module
+    if isinstance(recipe, DetectionRecipe):
+        network = open_detector(recipe)
+        load_detector(network, stored)
+    else:
+        network = open_backbone(recipe)
+        load_backbone(network, stored)
+    return recipe, network.eval()
 
 
 def last_checkpoint(run: str | Path, *, asked_by: str = "") -> StoredState:
@@ -74,6 +85,11 @@ def teaching_of(recipe: RecognitionRecipe, source: Source, place: Place) -> Teac
     folder = Path(asked.run)
     stored = last_checkpoint(folder, asked_by="teacher.run: ")
     theirs, network = load_trained(folder)
+    if not isinstance(theirs, RecognitionRecipe):
+        raise BadInput(
+            f"teacher.run: {folder} is a run of {read_recipe(folder).name}, which embeds no faces; "
+            "name the run of a recognizer"
+        )
     classes = read_classes(folder)
     check_teacher(
         asked,

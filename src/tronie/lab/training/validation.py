@@ -16,10 +16,8 @@ Source: Huang et al., "Labeled Faces in the Wild", UMass TR 07-49, 2007, section
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +38,10 @@ from tronie.images.io import image_size, read_image
 from tronie.images.pixels import Pixels
 from tronie.lab.nn.collectives import rank
 from tronie.lab.training.recipe import Validation
+from tronie.lab.training.reports import write_report
 from tronie.provenance import provenance
 
 EmbedCrops = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-REPORTS = "reports"
 SIDE = 112
 CHUNK = 64
 NO_FACE_SCORE = -1.0
@@ -155,8 +153,7 @@ def validate(
         )
     if rank() == 0:
         for name, report in reports.items():
-            noted = replace(report, notes=(*report.notes, f"of the network after {step} steps"))
-            _write(folder / REPORTS, f"{name}-step-{step:08d}.json", noted.to_json())
+            write_report(folder, name, step, report)
     return {name: report.values["accuracy"].value for name, report in reports.items()}
 
 
@@ -318,16 +315,3 @@ def pair_scores(
         for pair in pairs
     ]
     return np.array(scores), np.array([pair.same for pair in pairs], np.bool_)
-
-
-def _write(folder: Path, name: str, text: str) -> None:
-    part = folder / f".{name}.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(folder / name)
-    except OSError as error:
-        raise BadInput(f"cannot write {folder / name}: {error.strerror}") from error

@@ -17,6 +17,8 @@ Variants:
     NAME-kps                   with five points, batch norm, and a head for each level
     mobilenet-0.5g, resnet-2.5g, resnet-10g, resnet-34g
                                the networks that the search started from
+    basic-3.5.3.2-24.48.48.80-n24-h64x2-gn16, and others that are spelled out
+                               any layout; see `tronie.lab.nn.scrfd_layout`
 
 Source: Guo et al., "Sample and Computation Redistribution for Efficient Face Detection", ICLR
 2022, arXiv:2105.04714; widths and depths from its released configurations.
@@ -31,9 +33,8 @@ Letters: B pictures, A anchors, F faces.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -47,12 +48,15 @@ from tronie.lab.nn.anchor_grid import (
     points_at,
 )
 from tronie.lab.nn.assign import NONE, atss, left_out
+from tronie.lab.nn.cost import parameters
 from tronie.lab.nn.detector import Detector, Outputs, Targets, Variant
+from tronie.lab.nn.detector_cost import flops
 from tronie.lab.nn.layers.path_pyramid import PathPyramid
 from tronie.lab.nn.losses.box_overlap import diou_loss, iou
 from tronie.lab.nn.losses.focal import quality_focal_loss
 from tronie.lab.nn.losses.point_distance import point_distance
 from tronie.lab.nn.scrfd_head import ScrfdHead
+from tronie.lab.nn.scrfd_layout import Layout, read_layout
 from tronie.lab.nn.searched_backbone import depthwise_stages, residual_stages
 
 STRIDES = (8, 16, 32)
@@ -60,28 +64,6 @@ SIDES = ((16.0, 32.0), (64.0, 128.0), (256.0, 512.0))
 PER_CELL = 2
 BOX_WEIGHT, POINT_WEIGHT = 2.0, 0.1
 _LEAST_WEIGHT = 1e-6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """What was searched, and what goes with it."""
-
-    block: Literal["basic", "bottleneck", "depthwise"]
-    blocks: tuple[int, ...]
-    """Units of each of the four stages."""
-    widths: tuple[int, ...]
-    """Channels of each stage; before them, for depthwise, the two of the stem."""
-    neck: int
-    """Channels of the pyramid."""
-    head: int
-    """Channels of the tower."""
-    depth: int = 2
-    """Convolutions of the tower."""
-    groups: int | None = 16
-    """Of the tower's group norm; None: batch norm, and a head for each level."""
-    points: bool = False
-    scaled: bool = True
-    """Whether each level has a learned number that its distances are multiplied with."""
 
 
 class Scrfd(Detector):
@@ -197,8 +179,38 @@ class Scrfd(Detector):
 
 
 def build(variant: str) -> Scrfd:
-    """The network of that variant with fresh weights; see `tronie.lab.nn.detector`."""
-    return Scrfd(LAYOUTS[variant])
+    """The network of that variant with fresh weights; see `tronie.lab.nn.detector`.
+
+    Raises:
+        BadInput: a layout is spelled out that cannot be built.
+    """
+    return Scrfd(layout_of(variant))
+
+
+def layout_of(variant: str) -> Layout:
+    """The layout of a variant: of the table below, or as its name spells it out.
+
+    Raises:
+        BadInput: see `tronie.lab.nn.scrfd_layout.read_layout`.
+    """
+    return LAYOUTS[variant] if variant in LAYOUTS else read_layout(variant)
+
+
+def declared(variant: str) -> Variant:
+    """What would be declared of a layout that is spelled out, as it is counted.
+
+    Raises:
+        BadInput: it cannot be built.
+    """
+    with torch.device("meta"):
+        network = Scrfd(read_layout(variant))
+    return Variant(
+        parameters=parameters(network),
+        flops=flops(network),
+        anchors=16_800,
+        points=network.layout.points,
+        source="no table: its name spells it out",
+    )
 
 
 def _grid(outputs: Outputs) -> AnchorGrid:
@@ -271,6 +283,11 @@ LAYOUTS: Mapping[str, Layout] = {
         head=256,
         groups=32,
     ),
+}
+SPELLED: Mapping[str, str] = {
+    "basic": "residual, each unit 3x3 and 3x3",
+    "bottleneck": "residual, each unit 1x1, 3x3 and 1x1 to four times the width",
+    "depthwise": "each unit 3x3 on each channel alone, then 1x1",
 }
 VARIANTS: Mapping[str, Variant] = {
     "0.5g": Variant(

@@ -1,0 +1,19 @@
+"""The same as wider708_scrfd_500m without sample redistribution: the five smaller crops alone.
+
+What it is compared with. Detectors were trained so before, by crops of 0.3 to 1.0 of the short
+side; of 256 instead of 640 pixels that is 0.12 to 0.4.
+
+Command   tronie train detection/wider708_scrfd_500m_no_redistribution --data DIR --out RUN
+Cost      not measured yet
+Expect    not measured yet
+Source    Guo et al. 2022, arXiv:2105.04714; all else as in wider708_scrfd_500m
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tronie.lab.recipes.detection.wider708_scrfd_500m import RECIPE as REDISTRIBUTED
+
+SMALLER = REDISTRIBUTED.data.scales[:5]
+RECIPE = replace(REDISTRIBUTED, data=replace(REDISTRIBUTED.data, scales=SMALLER))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -109,24 +108,6 @@ def test_keys_are_made_once_and_for_their_owner_alone(tmp_path):
     for name in ("form.key", "signing.key"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     assert not list(tmp_path.glob("*.part"))
-
-
-def test_processes_that_begin_at_once_agree_on_the_key(tmp_path):
-    for number in range(10):
-        folder, together, found = tmp_path / str(number), threading.Barrier(8), []
-
-        def begin(folder=folder, together=together, found=found):
-            together.wait()
-            found.append(make(folder).settings.secret)
-
-        threads = [threading.Thread(target=begin) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(found) == 8
-        assert len(set(found)) == 1
-        assert [p.name for p in folder.iterdir()] == ["form.key"]
 
 
 def test_a_key_of_another_length_is_refused_and_left_as_it_is(tmp_path):

@@ -36,7 +36,8 @@ MARGINS = {
     "normface": "NormFace (no margin)",
     "arcface": "ArcFace, m 0.3",
     "cosface": "CosFace, m 0.35",
-    "arcface_pfc01": "ArcFace, Partial FC at 0.1",
+    "arcface_long": "ArcFace for longer (24 epochs, batches of 32)",
+    "arcface_pfc01": "ArcFace for longer, Partial FC at 0.1",
 }
 HEADS = {
     "full": "full softmax",
@@ -187,7 +188,7 @@ def _margins() -> list[str]:
         if against is not None:
             one = told["differences"][against]
             low, high = (100 * edge for edge in one["interval"])
-            other = MARGINS[against.partition(" - ")[2]].split(" ")[0].rstrip(",")
+            other = MARGINS[against.partition(" - ")[2]].partition(" (")[0].partition(",")[0]
             cell = f"{100 * one['mean']:+.1f} ({low:+.1f} to {high:+.1f}) to {other}"
         lines.append(f"| {words} | {100 * row['mean']:.1f} % | {seeds} | {cell} |")
     return lines

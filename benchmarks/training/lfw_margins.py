@@ -29,8 +29,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RECIPES = ("normface", "arcface", "cosface", "arcface_pfc01")
-AGAINST = (("arcface", "normface"), ("cosface", "normface"), ("arcface_pfc01", "arcface"))
+RECIPES = ("normface", "arcface", "cosface", "arcface_long", "arcface_pfc01")
+AGAINST = (
+    ("arcface", "normface"),
+    ("cosface", "normface"),
+    ("arcface_pfc01", "arcface_long"),
+    ("arcface_pfc01", "arcface"),
+)
 RESAMPLES = 10_000
 
 

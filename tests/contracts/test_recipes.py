@@ -50,6 +50,7 @@ def test_the_recipes_that_are_spoken_of_are_there():
         "recognition/lfw_small_resnet_arcface",
         "recognition/lfw_small_resnet_cosface",
         "recognition/lfw_small_resnet_normface",
+        "recognition/lfw_small_resnet_arcface_long",
         "recognition/lfw_small_resnet_arcface_pfc01",
         "recognition/webface42m_iresnet100_pfc02",
         "recognition/webface42m_vit_large_pfc03",

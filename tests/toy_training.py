@@ -3,13 +3,18 @@
 write_crops(folder)             crops NAME/NAME_0001.png of drawn faces, 112 pixels wide, and lists
 tiny_backbone(name)             what stands in for every backbone after `use_tiny_backbone()`
 toy_recipe(**changes)           a run of a few steps
+find_toy(name, recipe)          what finds that recipe by the name toy, and others as ever
+interrupt_at(step)              ends a run at a line of its log
+wait_for_steps(process, ...)    waits for a line of a run's log
 
 Run as a program it is the command `tronie` with that network: `python toy_training.py train ...`.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +88,44 @@ def toy_recipe(**changes: Any) -> Any:
     return replace(recipe, **changes)
 
 
+def find_toy(name: str, recipe: Any) -> Any:
+    """What stands in for `run_folder.find_recipe`: the name toy is that of a recipe."""
+    from tronie.lab.training import run_folder
+
+    found = run_folder.find_recipe
+    toy = run_folder.NamedRecipe(name=name, recipe=recipe)
+    return lambda asked: toy if asked == "toy" else found(asked)
+
+
+def interrupt_at(step: int | None) -> Any:
+    """For `Run.train(progress=...)`: KeyboardInterrupt, "stopped", when a step is told."""
+
+    def progress(told: Any) -> None:
+        if told.step == step:
+            raise KeyboardInterrupt("stopped")
+
+    return progress
+
+
+def wait_for_steps(process: Any, folder: Path, steps: int) -> None:
+    """Until the log of a run is past a step, or the process that trains has ended."""
+    end = time.monotonic() + 240
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            last = (folder / "log.jsonl").read_text().splitlines()[-1]
+            if json.loads(last)["step"] >= steps:
+                return
+        except (OSError, IndexError, ValueError):
+            pass
+        time.sleep(0.01)  # a process outside this one is watched
+
+
 def use_tiny_backbone() -> None:
     """From now on every backbone is the tiny one, and `toy_recipe()` answers to the name toy."""
     from tronie.lab.training import recognition, run_folder
 
     recognition.build_backbone = tiny_backbone
-    found = run_folder.find_recipe
-
-    def find(name: str) -> Any:
-        if name == "toy":
-            return run_folder.NamedRecipe(name="recognition/toy", recipe=toy_recipe())
-        return found(name)
-
-    run_folder.find_recipe = find
+    run_folder.find_recipe = find_toy("recognition/toy", toy_recipe())
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def catalogues(tmp_path, monkeypatch):
         "toy_models",
         "toy_protocols",
         "toy_tracks",
-        "toy_recipes/recognition",
+        *(f"toy_recipes/{task}" for task in list_module.TASKS),
     ):
         (tmp_path / name).mkdir(parents=True)
     for kind in LABORATORY:

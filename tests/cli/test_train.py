@@ -14,7 +14,7 @@ from working_tree import environment
 torch = pytest.importorskip("torch")
 
 import toy_training  # noqa: E402 - only where torch is
-from toy_training import tiny_backbone, toy_recipe, write_crops  # noqa: E402
+from toy_training import find_toy, tiny_backbone, toy_recipe, write_crops  # noqa: E402
 from tronie.lab.training import recognition, run_folder  # noqa: E402
 from tronie.lab.training.run_log import read_log  # noqa: E402
 
@@ -23,15 +23,8 @@ pytestmark = pytest.mark.lab
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
-    found = run_folder.find_recipe
-
-    def find(name):
-        if name == "toy":
-            return run_folder.NamedRecipe(name="recognition/toy", recipe=toy_recipe())
-        return found(name)
-
     monkeypatch.setattr(recognition, "build_backbone", tiny_backbone)
-    monkeypatch.setattr(run_folder, "find_recipe", find)
+    monkeypatch.setattr(run_folder, "find_recipe", find_toy("recognition/toy", toy_recipe()))
 
 
 @pytest.fixture

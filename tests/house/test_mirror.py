@@ -19,6 +19,7 @@ CATALOGUES = {
     "evaluation/protocols": "contracts/test_protocols.py",
     "lab/nn/backbones": "contracts/test_backbones.py",
     "lab/nn/detectors": "contracts/test_detectors_lab.py",
+    "lab/recipes/detection": "contracts/test_recipes.py",
     "lab/recipes/recognition": "contracts/test_recipes.py",
     "server/challenge/tracks": "contracts/test_tracks.py",
 }

@@ -78,9 +78,12 @@ def test_the_loss_is_the_networks_own_over_normalized_crops(task):
     made = task()
     ((part,),) = made.steps(0, 1)
     twin = open_detector(toy_recipe()).train()
-    pixels = torch.from_numpy(part.images).permute(0, 3, 1, 2).float()
-    wanted, parts = twin.loss(twin((pixels - 127.5) / 128), part.targets)
+    pixels = (torch.from_numpy(part.images).permute(0, 3, 1, 2).float() - 127.5) / 128
+    wanted, parts = twin.loss(twin(pixels), part.targets)
+    seen = []
+    made.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     torch.testing.assert_close(made.loss(part), wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(seen[0].contiguous(), pixels.contiguous())
     told = made.told()
     assert told.keys() == parts.keys() == {"classification", "boxes"}
     assert sum(told.values()) == pytest.approx(wanted.item(), rel=1e-4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -25,6 +24,7 @@ from toy_training import (  # noqa: E402 - only where torch is
     interrupt_at,
     tiny_backbone,
     toy_recipe,
+    wait_for_steps,
     write_crops,
 )
 from tronie.lab.training import recognition  # noqa: E402
@@ -379,19 +379,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_curve(data, tmp_path):
     assert process.returncode == 0
     assert kills >= 3
     assert curve(out) == curve(whole)
-
-
-def wait_for_steps(process, folder: Path, steps: int) -> None:
-    """Until the log is past a step, or the process has ended."""
-    end = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < end:
-        try:
-            last = (folder / "log.jsonl").read_text().splitlines()[-1]
-            if json.loads(last)["step"] >= steps:
-                return
-        except (OSError, IndexError, ValueError):
-            pass
-        time.sleep(0.01)  # a process outside this one is watched
 
 
 @pytest.mark.slow

@@ -85,8 +85,8 @@ class JudgedSet:
             )
         if self.unreadable:
             told.append(
-                f"{len(self.unreadable)} of the photographs of {self.name} cannot be read and are left "
-                f"out; the first: {self.unreadable[0]}"
+                f"{len(self.unreadable)} of the photographs of {self.name} cannot be read and are "
+                f"left out; the first: {self.unreadable[0]}"
             )
         return tuple(told)
 

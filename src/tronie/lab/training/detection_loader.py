@@ -158,6 +158,7 @@ def targets_of(pictures: Sequence[FaceLabels]) -> Targets:
     """The faces of some pictures, filled up with rows that hold none.
 
     Example:
+        >>> from tronie.data.augment.face_photo import boxes_only
         >>> targets_of([boxes_only([[1, 2, 3, 4]]), boxes_only([])]).valid.tolist()
         [[True], [False]]
     """

@@ -93,6 +93,35 @@ def test_what_is_nearer_hides_what_is_behind_and_depth_bends_the_mixture():
     torch.testing.assert_close(picture[0, 0][covered[0]], wanted)
 
 
+def test_each_pixel_shows_the_triangle_that_a_loop_over_all_of_them_finds():
+    """Each triangle has a color of its own, the same at its corners; some are large, most small."""
+    draw = torch.Generator().manual_seed(5)
+    middle = torch.rand(30, 1, 2, generator=draw).double() * 2.4 - 1.2
+    spread = torch.rand(30, 1, 1, generator=draw).double() ** 3
+    corners = middle + spread * torch.randn(30, 3, 2, generator=draw).double()
+    depth = 2 + torch.rand(30, 3, 1, generator=draw).double()
+    vertices = torch.cat([corners * depth, depth], dim=2).reshape(1, 90, 3)
+    triangles = torch.arange(90).reshape(30, 3)
+    colors = (torch.arange(30).double() + 1).repeat_interleave(3)[None, :, None].expand(1, 90, 3)
+    picture, _ = render(vertices, colors, triangles, camera=camera(), light=light(), size=12)
+    for row in range(12):
+        for column in range(12):
+            x, y = (column + 0.5) / 6 - 1, (row + 0.5) / 6 - 1
+            nearest, shown = 0.0, 0
+            for t in range(30):
+                (ax, ay), (bx, by), (cx, cy) = corners[t].tolist()
+                area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+                w = [
+                    ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area,
+                    ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area,
+                    ((ax - x) * (by - y) - (ay - y) * (bx - x)) / area,
+                ]
+                near = sum(share / z for share, z in zip(w, depth[t, :, 0].tolist(), strict=True))
+                if min(w) >= 0 and near > nearest:
+                    nearest, shown = near, t + 1
+            assert picture[0, 0, row, column].item() == pytest.approx(shown)
+
+
 def test_the_camera_moves_turns_and_enlarges():
     vertices = torch.tensor([[[0.0, 0, 0]]]).double()
     at = camera(location=(1.0, 0, -2), focal=3.0)

@@ -49,6 +49,44 @@ def test_numbers_are_taken_from_the_place_of_the_anchor():
     assert torch.equal(got, torch.stack(wanted))
 
 
+def test_each_anchor_is_drawn_from_its_own_numbers(monkeypatch):
+    torch.manual_seed(0)
+    branch, seen = DenseBranch(4, per_cell=3), []
+    draw = branch.draw
+    monkeypatch.setattr(branch, "draw", lambda numbers: seen.append(numbers) or draw(numbers))
+    maps = [torch.rand(2, 4, 2, 3), torch.rand(2, 4, 1, 1)]
+    picture, anchor = torch.tensor([0, 1, 1]), torch.tensor([3 * 4 + 1, 3 * 5, 3 * 6 + 2])
+    branch.loss(
+        outputs(torch.rand(2, 3, 16, 16), maps),
+        picture,
+        anchor,
+        centers=torch.full((3, 2), 8.0),
+        sides=torch.full((3,), 8.0),
+    )
+    wanted = [
+        branch.numbers(maps[0][0, :, 1, 1])[144:288],
+        branch.numbers(maps[0][1, :, 1, 2])[:144],
+        branch.numbers(maps[1][1, :, 0, 0])[288:],
+    ]
+    torch.testing.assert_close(seen[0], torch.stack(wanted))
+
+
+def test_it_is_computed_in_float32_where_the_network_is_not():
+    torch.manual_seed(0)
+    branch = DenseBranch(4, per_cell=1)
+    maps = torch.rand(1, 4, 1, 1).bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = branch.loss(
+            outputs(torch.rand(1, 3, 16, 16), [maps]),
+            *[torch.zeros(1, dtype=torch.int64)] * 2,
+            centers=torch.full((1, 2), 8.0),
+            sides=torch.full((1,), 16.0),
+        )
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert maps.grad.isfinite().all()
+
+
 def test_a_crop_is_the_square_of_the_anchor():
     """Where a pixel of the crop is a pixel of the picture, it has its colors."""
     images = torch.rand(2, 3, 40, 50)

@@ -115,6 +115,14 @@ def test_of_two_faces_with_one_best_anchor_the_larger_overlap_has_it():
         assert set(ours([pair], SMALL)[0][0]) == {NONE, winner}
 
 
+def test_what_would_be_a_face_but_is_ignored_is_unused_though_little_of_it_is_covered():
+    box = [[[36.0, 36, 45.5, 45.5]]]  # 90 / 256 of the anchor, less than half of it
+    got, unused = ours(box, SMALL, ignore=[[True]])
+    assert (got == NONE).all()
+    assert unused[0].tolist() == (ours(box, SMALL)[0][0] == 0).tolist()
+    assert unused.sum() == 1
+
+
 def test_boxes_without_area_or_far_away_or_no_numbers_get_no_anchor():
     nan = float("nan")
     odd = [

@@ -199,3 +199,16 @@ def test_a_detector_by_name_costs_what_its_authors_print(cli_here):
     assert ran.code == 0
     assert round(told["parameters"] / 1e6, 3) == 0.672
     assert round(told["flops_published"] / 1e9, 4) == 2.5306
+
+
+@pytest.mark.lab
+def test_a_layout_that_is_spelled_out_costs_what_the_network_with_a_name_does(cli_here):
+    pytest.importorskip("torch")
+    spelled = "scrfd-basic-3.5.3.2-24.48.48.80-n24-h64x2-gn16"
+    ran = cli_here("measure", spelled, "--count-only", "--json")
+    (told,) = ran.json_lines()
+    assert (told["name"], told["parameters"]) == (spelled, 671_761)
+    assert told["flops_published"] == 2_530_565_400
+    refused = cli_here("measure", "scrfd-basic-3.5.3-24.48.48.80-n24-h64x2-gn16", "--count-only")
+    assert refused.code == 2
+    assert "cannot be built: there are 4 stages, and it has blocks for 3" in refused.err

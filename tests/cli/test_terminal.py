@@ -235,3 +235,17 @@ def test_a_reader_of_a_table_that_goes_away_is_told_as_by_print(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Gone())
     with pytest.raises(BrokenPipeError, match="nobody reads on"):
         terminal.print_table(["name"], [["Ada"]])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.4, "0 s"),
+        (59.6, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_a_time_is_told_as_people_say_it(seconds, told):
+    assert terminal.span(seconds) == told

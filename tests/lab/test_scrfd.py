@@ -16,6 +16,7 @@ from detector_toys import (  # noqa: E402 - only where torch is
 )
 from tronie.lab.nn.detector import build_detector  # noqa: E402
 from tronie.lab.nn.detectors.scrfd import Layout, Scrfd  # noqa: E402
+from tronie.lab.training.published_weights import take_published_weights  # noqa: E402
 
 pytestmark = pytest.mark.lab
 torch.set_num_threads(1)
@@ -167,40 +168,6 @@ def test_three_drawn_pictures_are_learned_by_heart():
 # --- published files ----------------------------------------------------------------------
 
 
-def with_weights_of(net, model):
-    """`net` with the weights of a published file, whose norms are folded into its convolutions."""
-    import onnx
-
-    stored = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
-    convs = [
-        [stored[n] for n in node.input[1:]] for node in model.graph.node if node.op_type == "Conv"
-    ]
-    scales = [
-        float(stored[name])
-        for node in model.graph.node
-        if node.op_type == "Mul"
-        for name in node.input
-        if name in stored and stored[name].ndim == 0
-    ]
-    left = iter(convs)
-    with torch.no_grad():
-        for part in net.modules():
-            if isinstance(part, torch.nn.Conv2d):
-                weight, bias = (torch.tensor(array) for array in next(left))
-                assert part.weight.shape == weight.shape
-                part.weight.copy_(weight)
-                if part.bias is not None:
-                    part.bias.copy_(bias)
-            elif isinstance(part, torch.nn.BatchNorm2d):
-                part.running_var.fill_(1 - part.eps)
-                part.weight.fill_(1)
-                part.bias.copy_(bias)
-        if net.head.scales is not None:
-            net.head.scales.copy_(torch.tensor(scales))
-    assert next(left, None) is None
-    return net.eval()
-
-
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("variant", "file", "side"),
@@ -209,13 +176,12 @@ def with_weights_of(net, model):
 def test_with_published_weights_it_says_what_the_published_file_says(
     test_data, variant, file, side
 ):
-    import onnx
     import onnxruntime
 
     path = test_data / "weights" / file
     if not path.is_file():
         pytest.skip(f"{file} is not here")
-    net = with_weights_of(build_detector(f"scrfd-{variant}"), onnx.load(path))
+    net = take_published_weights(build_detector(f"scrfd-{variant}"), path)
     draw = np.random.default_rng(0)
     picture = draw.uniform(-1, 1, (1, 3, side // 8, side // 8)).repeat(8, axis=2).repeat(8, axis=3)
     picture = picture.astype(np.float32)

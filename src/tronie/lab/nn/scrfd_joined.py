@@ -71,7 +71,7 @@ class JoinedScrfd(nn.Module):
             levels.append(rows + self._places(map_, stride))
         parts = [1, _BOX] if self.length == 1 + _BOX else [1, _BOX, self.length - 1 - _BOX]
         scores, boxes, *points = torch.cat(levels, dim=1).split(parts, dim=-1)
-        return boxes, scores.squeeze(-1).sigmoid(), points[0] if points else None
+        return boxes, scores.flatten(1).sigmoid(), points[0] if points else None
 
     def _places(self, map_: Tensor, stride: int) -> Tensor:
         """(A of the level, K): what is added to each number; x, y, or nothing to a score."""

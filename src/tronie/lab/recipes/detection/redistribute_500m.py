@@ -2,27 +2,25 @@
 
 Step 1 draws 64 backbones of depthwise blocks under the budget, with the neck and the head that the
 published search started from; step 2 draws 32 whole networks around the best of them. Each is
-trained for as many steps on crops of 256 pixels and judged on 15 % of the photographs of DIR, which
-none of them is trained on. That tells good networks from bad ones; the winner is then trained in
-full by the command that the search ends with.
+trained for 300 steps as wider708_scrfd_500m trains for 10,620, and judged on 15 % of the
+photographs of DIR, which none of them is trained on. That tells good networks from bad ones; the
+winner is then trained in full by the command that the search ends with.
 
 Command   tronie redistribute detection/redistribute_500m --data DIR --out RUN --budget-minutes 60
 Cost      not measured yet
 Expect    not measured yet
-Source    Guo et al. 2022, arXiv:2105.04714, which searched 0.5 to 34 GFLOPs with 320 networks a
-          step, each trained for 80 epochs on 12,880 photographs. The short training is ours
+Source    Guo et al. 2022, arXiv:2105.04714, which searched with 320 networks a step, each trained
+          for 80 epochs on 12,880 photographs. The short training is ours
 """
 
 from __future__ import annotations
 
-from tronie.lab.training.detection_recipe import (
-    DetectionData,
-    DetectionRecipe,
-    DetectionValidation,
-)
+from dataclasses import replace
+
+from tronie.lab.recipes.detection.wider708_scrfd_500m import RECIPE as LONG
+from tronie.lab.training.detection_recipe import DetectionValidation
 from tronie.lab.training.recipe import Checkpoint
 from tronie.lab.training.redistribute.recipe import RedistributionRecipe
-from tronie.lab.training.schedule import Optimizer, Schedule
 
 RECIPE = RedistributionRecipe(
     template="scrfd-mobilenet-0.5g",
@@ -31,15 +29,11 @@ RECIPE = RedistributionRecipe(
     backbones=64,
     networks=32,
     steps=300,
-    proxy=DetectionRecipe(
-        detector="scrfd-mobilenet-0.5g",
-        batch_size=8,
-        schedule=Schedule(peak_lr=0.01, shape="cosine", warmup_epochs=0.5),
-        optimizer=Optimizer(
-            momentum=0.9, weight_decay=5e-4, decay_only_matrices=True, clip_norm=35.0
-        ),
-        log_every=100,
-        data=DetectionData(sizes=(256,), held_out=0.15, threads=1),
+    proxy=replace(
+        LONG,
+        schedule=replace(LONG.schedule, warmup_epochs=0.5),
+        ema=0.98,
+        data=replace(LONG.data, held_out=0.15),
         checkpoint=Checkpoint(every_steps=1_000_000, keep=1),
         validation=DetectionValidation(every_steps=1_000_000, size=640),
     ),

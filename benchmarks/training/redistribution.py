@@ -1,0 +1,188 @@
+"""Is the network that a search has found better than the mean of those drawn at random?
+
+    python benchmarks/training/redistribution.py RUN --truth MATS --photos PHOTOS [--out FILE]
+
+RUN is what `tronie redistribute` wrote, MATS the folder of WIDER FACE's four .mat files, PHOTOS
+photographs of its validation set. Every candidate that is judged in RUN is judged again, on these
+photographs, which the search has not seen, by the official rules. All have been trained alike and
+for as long: what is compared are layouts under one budget, not detectors that are done.
+
+    searched     the candidate with the best score of the search
+    random       the candidates of step 1, the winner included if it is one of them
+    difference   searched minus the mean of the random ones; its 95 % interval by drawing the
+                 photographs with replacement, the same ones for all candidates. The networks, and
+                 the range that their scores are normalized over, are held as they are
+
+It also tells how far the order of the search is the order here (rank correlation). The last line
+is JSON; --out writes it to a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 1000
+SUBSETS = ("easy", "medium", "hard")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Judge, print a table and the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--truth", required=True, type=Path, help="folder of the .mat files")
+    parser.add_argument("--photos", required=True, type=Path, help="unpacked, or *.zip or *.tar")
+    parser.add_argument("--size", default=640, type=int, help="side of the canvas, in pixels")
+    parser.add_argument("--seed", default=0, type=int, help="of the resamples")
+    parser.add_argument("--out", type=Path, help="also write the JSON there")
+    asked = parser.parse_args(argv)
+    if util.find_spec("torch") is None:
+        print("left out: torch is not installed; pip install 'tronie[train]'", file=sys.stderr)
+        return 0
+    found = compare(asked.run, asked.truth, asked.photos, size=asked.size, seed=asked.seed)
+    for subset, row in found["subsets"].items():
+        low, high = (100 * edge for edge in row["interval"])
+        print(
+            f"{subset:7} searched {100 * row['searched']:.2f}  random {100 * row['random']:.2f} "
+            f"({row['networks']} networks, deviation {100 * row['deviation']:.2f})  difference "
+            f"{100 * row['difference']:+.2f}, 95 % {low:+.2f} to {high:+.2f}  "
+            f"rank correlation {row['rank_correlation']:.2f}"
+        )
+    if asked.out:
+        asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found))
+    return 0
+
+
+def compare(
+    run: Path, truth_dir: Path, photos_dir: Path, *, size: int, seed: int
+) -> dict[str, Any]:
+    """Every candidate on these photographs, and the searched one beside the random ones."""
+    from tronie.data.readers.widerface import FACES_FILE, SUBSET_FILES, read_truth
+    from tronie.data.readers.widerface_photos import WiderPhotos, is_original
+    from tronie.lab.training.detection_validation import detect_photos
+    from tronie.lab.training.redistribute.findings import best_of
+    from tronie.lab.training.redistribute.search_folder import (
+        candidate_folder,
+        read_asked,
+        read_result,
+    )
+    from tronie.lab.training.trained import load_trained
+    from tronie.provenance import provenance
+
+    asked, truth = read_asked(run), read_truth(truth_dir)
+    candidates = (*asked.candidates(1), *asked.candidates(2))
+    judged = [(c, result) for c in candidates if (result := read_result(run, c)) is not None]
+    best = best_of(judged)
+    if best is None:
+        raise SystemExit(f"{run}: no candidate is judged yet")
+    with WiderPhotos(photos_dir, truth.keys()) as photos:
+        names = [name for name in photos.names() if is_original(photos.read(name))]
+        faces = {
+            subset: np.array([int(truth[name].counted[subset].sum()) for name in names])
+            for subset in SUBSETS
+        }
+        drawn = np.random.default_rng(seed).multinomial(
+            len(names), np.full(len(names), 1 / len(names)), RESAMPLES
+        )
+        rows, resampled = [], []
+        for n, (candidate, result) in enumerate(judged):
+            _, network = load_trained(candidate_folder(run, candidate))
+            pictures = ((name, photos.read(name)) for name in names)
+            counts = counts_of(detect_photos(network, pictures, size=size), truth, names)
+            own = {subset: precisions(counts[subset], faces[subset], drawn) for subset in SUBSETS}
+            rows.append(
+                {
+                    "candidate": candidate.key,
+                    "detector": candidate.detector,
+                    "score": result.score,
+                    **{subset: own[subset][0] for subset in SUBSETS},
+                }
+            )
+            resampled.append(own)
+            print(f"{n + 1} of {len(judged)}: {rows[-1]}", file=sys.stderr)
+    winner = next(n for n, (candidate, _) in enumerate(judged) if candidate == best[0])
+    random = [n for n, (candidate, _) in enumerate(judged) if candidate.step == 1]
+    files = {name: truth_dir / name for name in (FACES_FILE, *SUBSET_FILES.values())}
+    return {
+        "run": asked.name,
+        "searched": best[0].detector,
+        "photographs": len(names),
+        "size": size,
+        "resamples": RESAMPLES,
+        "seed": seed,
+        "subsets": {s: _compared(s, rows, resampled, winner, random) for s in SUBSETS},
+        "candidates": rows,
+        "provenance": provenance(files).to_dict(),
+    }
+
+
+def counts_of(
+    found: Mapping[str, Any], truth: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, NDArray[np.int32]]:
+    """What the sweep gives of each photograph, by subset: (photographs, T, 2)."""
+    from tronie.evaluation.metrics.detection_ap import best_faces, normalized, sweep
+
+    sorted_ones = []
+    for name in names:
+        order = np.argsort(-found[name].scores, kind="stable")
+        sorted_ones.append((found[name].boxes[order], found[name].scores[order]))
+    every = normalized(np.concatenate([scores for _, scores in sorted_ones]))
+    counts: dict[str, list[NDArray[np.int64]]] = {subset: [] for subset in SUBSETS}
+    start = 0
+    for name, (boxes, scores) in zip(names, sorted_ones, strict=True):
+        best, own = best_faces(boxes, truth[name].boxes), every[start : start + len(scores)]
+        start += len(scores)
+        for subset in SUBSETS:
+            counts[subset].append(sweep(best, own, counted=truth[name].counted[subset]))
+    return {subset: np.stack(one).astype(np.int32) for subset, one in counts.items()}
+
+
+def precisions(
+    counts: NDArray[np.int32], faces: NDArray[np.int64], drawn: NDArray[np.int64]
+) -> list[float]:
+    """The average precision on all photographs, then on each draw of them."""
+    from tronie.evaluation.metrics.detection_ap import average_precision
+
+    each = np.concatenate([np.ones((1, len(faces)), np.int64), drawn])
+    sums = (each.astype(np.float64) @ counts.reshape(len(faces), -1)).astype(np.int64)
+    return [
+        average_precision(one.reshape(-1, 2), faces=max(1, int(weights @ faces)))
+        for one, weights in zip(sums, each, strict=True)
+    ]
+
+
+def _compared(
+    subset: str,
+    rows: Sequence[Mapping[str, Any]],
+    resampled: Sequence[Mapping[str, Sequence[float]]],
+    winner: int,
+    random: Sequence[int],
+) -> dict[str, Any]:
+    values = np.array([one[subset] for one in resampled])  # (candidates, 1 + resamples)
+    difference = values[winner] - values[random].mean(axis=0)
+    low, high = np.quantile(difference[1:], [0.025, 0.975])
+    order = [np.argsort(np.argsort(x)) for x in ([row["score"] for row in rows], values[:, 0])]
+    enough = len(rows) > 1
+    return {
+        "searched": float(values[winner, 0]),
+        "random": float(values[random, 0].mean()),
+        "deviation": float(values[random, 0].std(ddof=1)) if len(random) > 1 else 0.0,
+        "networks": len(random),
+        "difference": float(difference[0]),
+        "interval": [float(low), float(high)],
+        "better_than": float((values[winner, 0] > values[random, 0]).mean()),
+        "rank_correlation": float(np.corrcoef(order)[0, 1]) if enough else 1.0,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -185,6 +185,13 @@ Device = Annotated[
         help="cpu, cuda, or what openvino offers; refused where it is missing.",
     ),
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Change a setting of the recipe; may be repeated."
+    ),
+]
+
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -48,12 +48,7 @@ def train(
         Path | None,
         typer.Option("--resume", metavar="RUN", help="Go on from the last checkpoint of a run."),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Change a setting of the recipe; may be repeated."
-        ),
-    ] = None,
+    changes: options.Changes = None,
     json: options.Json = False,
 ) -> None:
     """Train a recognizer or a detector on a folder of faces.

@@ -17,6 +17,7 @@ from tronie.evaluation.charts.frame import (
     Axis,
     drawing,
     escaped,
+    even_ticks,
     frame,
     legend,
     marker,
@@ -107,6 +108,19 @@ def test_what_lies_beyond_stands_at_the_end():
 def test_zero_stands_in_its_own_margin_where_there_is_one():
     assert axis(zero=-12.0).at(0) == -12
     assert axis().at(0) == 0
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-0.31, 0.87), (12.5, 13), (-3e-7, 2e-7)])
+def test_ticks_are_round_rising_inside_and_few(low, high):
+    ticks = list(even_ticks(low, high))
+    values = [value for value, _ in ticks]
+    assert 4 <= len(ticks) <= 10
+    assert values == sorted(values)
+    assert low - 1e-9 <= values[0] <= values[-1] <= high + 1e-9
+    assert all(
+        float(label.replace("\N{MINUS SIGN}", "-")) == pytest.approx(value, abs=1e-9)
+        for value, label in ticks
+    )
 
 
 def test_labels_that_would_touch_are_left_out():

@@ -12,6 +12,7 @@ from tronie.evaluation.metrics.landmark_error import (
     area_under_ced,
     box_size,
     ced,
+    error_curve,
     failure_rate,
     mean_distances,
     normalized_errors,
@@ -153,6 +154,13 @@ def test_shapes_that_do_not_fit_are_refused():
 def test_a_length_of_nothing_is_refused():
     with pytest.raises(BadArray, match="the length of face 1 must be above 0"):
         normalized_errors(np.zeros(2), np.array([1.0, 0.0]))
+
+
+def test_the_curve_of_a_report_is_that_of_the_faces_up_to_the_threshold():
+    told = error_curve(ERRORS, threshold=0.08, of="pose")
+    assert (told.of, told.faces, told.limit) == ("pose", len(ERRORS), 0.08)
+    expected = [sum(e <= t for e in ERRORS) / len(ERRORS) for t in np.linspace(0, 0.08, 101)]
+    assert list(told.shares) == pytest.approx(expected)
 
 
 def test_no_face_has_no_rate():

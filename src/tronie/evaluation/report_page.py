@@ -20,6 +20,7 @@ from typing import Any
 
 from tronie.errors import BadInput
 from tronie.evaluation.charts.det_curves import DetLine, det_chart
+from tronie.evaluation.charts.error_curves import ErrorLine, error_chart
 from tronie.evaluation.charts.score_histograms import score_chart, score_span
 from tronie.evaluation.comparison import differences, made_side_by_side
 from tronie.evaluation.metrics.intervals import Interval, wilson
@@ -163,6 +164,7 @@ def _figures(here: Sequence[tuple[Model, Report]]) -> Iterator[Figure]:
         sets |= dict.fromkeys(point.of for point in told.points)
         sets |= dict.fromkeys(curve.of for curve in told.curves)
         sets |= dict.fromkeys(histogram.of for histogram in told.histograms)
+        sets |= dict.fromkeys(curve.of for curve in told.error_curves)
     for of in sets:
         points = [(m, [p for p in r.details.points if p.of == of]) for m, r in here]
         lines = [
@@ -182,6 +184,7 @@ def _figures(here: Sequence[tuple[Model, Report]]) -> Iterator[Figure]:
             points=tuple(sorted(rows, key=lambda row: order[row.far])),
             det=det_chart(lines, title=f"DET curves{f', {of}' if of else ''}"),
             scores=tuple(_score_charts(here, of)),
+            errors=_error_chart(here, of),
         )
 
 
@@ -246,6 +249,12 @@ def _score_charts(here: Sequence[tuple[Model, Report]], of: str) -> Iterator[tup
                 title=title,
             )
             yield model, chart
+
+
+def _error_chart(here: Sequence[tuple[Model, Report]], of: str) -> str | None:
+    told = [(m, curve) for m, r in here for curve in r.details.error_curves if curve.of == of]
+    lines = [ErrorLine(name=m.name, style=m.style, curve=curve) for m, curve in told]
+    return error_chart(lines, title=f"Cumulative errors{f', {of}' if of else ''}")
 
 
 def _group_table(model: Model, groups: Groups) -> GroupTable:

@@ -65,6 +65,7 @@ class Figure:
     points: tuple[PointRow, ...]
     det: str | None
     scores: tuple[tuple[Model, str], ...]
+    errors: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

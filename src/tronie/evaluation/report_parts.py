@@ -19,6 +19,7 @@ from numbers import Real
 from typing import Any
 
 from tronie.errors import BadFile, BadInput
+from tronie.evaluation.error_curve import ErrorCurve
 from tronie.evaluation.metrics.intervals import Interval
 
 FEW_ERRORS = 30
@@ -276,6 +277,7 @@ class Details:
     histograms: tuple[Histogram, ...] = ()
     groups: tuple[Groups, ...] = ()
     pairs: tuple[PairExample, ...] = ()
+    error_curves: tuple[ErrorCurve, ...] = ()
     most_errors: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """What is counted ("false matches at FAR 1e-06") to labels by falling count:
     [{"label": ..., "in_pairs": ...}, ...]; a pair of two people is counted at both."""
@@ -290,6 +292,7 @@ class Details:
             histograms=tuple(one for part in every for one in part.histograms),
             groups=tuple(groups for part in every for groups in part.groups),
             pairs=tuple(pair for part in every for pair in part.pairs),
+            error_curves=tuple(curve for part in every for curve in part.error_curves),
             most_errors={key: rows for part in every for key, rows in part.most_errors.items()},
         )
 
@@ -301,6 +304,7 @@ class Details:
             "histograms": [histogram.to_dict() for histogram in self.histograms],
             "groups": [groups.to_dict() for groups in self.groups],
             "pairs": [pair.to_dict() for pair in self.pairs],
+            "error_curves": [curve.to_dict() for curve in self.error_curves],
             "most_errors": {k: [dict(row) for row in v] for k, v in self.most_errors.items()},
         }
         return {name: part for name, part in record.items() if part}
@@ -320,6 +324,7 @@ class Details:
             histograms=tuple(Histogram.from_dict(h) for h in record.get("histograms", ())),
             groups=tuple(Groups.from_dict(g) for g in record.get("groups", ())),
             pairs=tuple(PairExample.from_dict(p) for p in record.get("pairs", ())),
+            error_curves=tuple(ErrorCurve.from_dict(c) for c in record.get("error_curves", ())),
             most_errors=record.get("most_errors", {}),
         )
 
@@ -356,6 +361,7 @@ def _expect_few(record: Mapping[str, Any]) -> None:
         "points of curves": sum(len(curve["points"]) for curve in record.get("curves", ())),
         "groups": sum(len(groups["rates"]) for groups in record.get("groups", ())),
         "pairs": len(record.get("pairs", ())),
+        "points of error curves": sum(len(c["shares"]) for c in record.get("error_curves", ())),
         "lists of labels": len(record.get("most_errors", {})),
         "bins of histograms": sum(len(one["counts"]) for one in record.get("histograms", ())),
     }

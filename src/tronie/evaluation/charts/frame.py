@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 WIDTH = 480.0
@@ -139,6 +139,13 @@ def drawing(body: str, *, height: float, title: str, description: str) -> str:
     )
 
 
+def even_ticks(low: float, high: float) -> Iterator[tuple[float, str]]:
+    """Round numbers, at most ten of them."""
+    step = next(s for s in _steps() if (high - low) / s <= 9)
+    for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
+        yield n * step, f"{round(n * step, 9):g}".replace("-", "\N{MINUS SIGN}")
+
+
 def escaped(text: str) -> str:
     """`text` as HTML and SVG show it, whatever is in it."""
     return html.escape(text, quote=True)
@@ -162,6 +169,11 @@ def _labels(axis: Axis, *, gap: float = _LABEL_GAP) -> list[tuple[float, str]]:
             found.append((place, label))
             last = place
     return found
+
+
+def _steps() -> Iterator[float]:
+    for exponent in range(-300, 300):
+        yield from (digit * 10.0**exponent for digit in (1, 2, 5))
 
 
 def _mixed(color: str, grey: str) -> str:

@@ -22,9 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import BadArray, BadInput, NotEnoughData
+from tronie.evaluation.error_curve import ErrorCurve
 from tronie.evaluation.report import Value
 
 Floats = NDArray[np.floating]
+CURVE_POINTS = 101
 
 
 def mean_distances(
@@ -163,6 +165,16 @@ def summarized(errors: Floats, *, threshold: float, prefix: str = "") -> dict[st
         count=int(found.sum()), total=len(errors),
     )  # fmt: skip
     return {f"{prefix}nme": mean, **values}
+
+
+def error_curve(errors: Floats, *, threshold: float, of: str = "") -> ErrorCurve:
+    """The cumulative curve up to `threshold`, at 101 errors, for a Report.
+
+    Raises:
+        NotEnoughData: no face.
+    """
+    shares = ced(errors, np.linspace(0.0, threshold, CURVE_POINTS))
+    return ErrorCurve(of=of, faces=len(errors), limit=threshold, shares=tuple(shares.tolist()))
 
 
 def _expect_faces(errors: Floats) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tronie.errors import BadArray
 from tronie.evaluation.metrics.landmark_error import (
+    error_curve,
     mean_distances,
     normalized_errors,
     point_distance,
@@ -24,6 +25,7 @@ from tronie.evaluation.metrics.landmark_error import (
 )
 from tronie.evaluation.protocol import Protocol
 from tronie.evaluation.report import Report
+from tronie.evaluation.report_parts import Details
 from tronie.provenance import Provenance
 
 POINTS = 68
@@ -57,11 +59,17 @@ def score(
     lengths = point_distance(truth, *OUTER_EYE_CORNERS)
     errors = normalized_errors(mean_distances(found, truth), lengths)
     values = summarized(errors, threshold=THRESHOLD)
-    for prefix, part in (("common_", ~challenging), ("challenging_", challenging)):
+    curves = [error_curve(errors, threshold=THRESHOLD)]
+    for name, part in (("common", ~challenging), ("challenging", challenging)):
         if part.any():
-            values |= summarized(errors[part], threshold=THRESHOLD, prefix=prefix)
+            values |= summarized(errors[part], threshold=THRESHOLD, prefix=f"{name}_")
+            curves.append(error_curve(errors[part], threshold=THRESHOLD, of=name))
     return Report(
-        name=PROTOCOL.name, version=PROTOCOL.version, values=values, provenance=provenance
+        name=PROTOCOL.name,
+        version=PROTOCOL.version,
+        values=values,
+        details=Details(error_curves=tuple(curves)),
+        provenance=provenance,
     )
 
 

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from tronie.evaluation.metrics.landmark_error import (
     box_size,
+    error_curve,
     mean_distances,
     normalized_errors,
     summarized,
 )
 from tronie.evaluation.protocol import Protocol
 from tronie.evaluation.report import Report
+from tronie.evaluation.report_parts import Details
 from tronie.provenance import Provenance
 
 THRESHOLD = 0.1
@@ -55,6 +57,7 @@ def score(
         name=PROTOCOL.name,
         version=PROTOCOL.version,
         values=summarized(errors, threshold=THRESHOLD),
+        details=Details(error_curves=(error_curve(errors, threshold=THRESHOLD),)),
         provenance=provenance,
     )
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tronie.errors import BadArray
 from tronie.evaluation.metrics.landmark_error import (
+    error_curve,
     mean_distances,
     normalized_errors,
     point_distance,
@@ -26,6 +27,7 @@ from tronie.evaluation.metrics.landmark_error import (
 )
 from tronie.evaluation.protocol import Protocol
 from tronie.evaluation.report import Report
+from tronie.evaluation.report_parts import Details
 from tronie.provenance import Provenance
 
 POINTS = 98
@@ -63,11 +65,17 @@ def score(
     lengths = point_distance(truth, *OUTER_EYE_CORNERS)
     errors = normalized_errors(mean_distances(found, truth), lengths)
     values = summarized(errors, threshold=THRESHOLD)
+    curves = [error_curve(errors, threshold=THRESHOLD)]
     for name, mask in attributes.items():
         if mask.any():
             values |= summarized(errors[mask], threshold=THRESHOLD, prefix=f"{name}_")
+            curves.append(error_curve(errors[mask], threshold=THRESHOLD, of=name))
     return Report(
-        name=PROTOCOL.name, version=PROTOCOL.version, values=values, provenance=provenance
+        name=PROTOCOL.name,
+        version=PROTOCOL.version,
+        values=values,
+        details=Details(error_curves=tuple(curves)),
+        provenance=provenance,
     )
 
 

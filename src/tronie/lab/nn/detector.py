@@ -123,6 +123,13 @@ class Detector(nn.Module, ABC):
     def decode(self, outputs: Outputs) -> tuple[Tensor, Tensor, Tensor | None]:
         """Boxes (B, A, 4) in pixels, scores (B, A) in [0, 1], points (B, A, 5, 2) or None."""
 
+    def decoded(self) -> nn.Module:
+        """Pictures (B, 3, H, W) to boxes, scores and points (B, A, 10), as exported.
+
+        The weights are shared, or copied where they are rewritten; for evaluation only.
+        """
+        return _Decoded(self)
+
     def published(self, outputs: Outputs) -> Mapping[str, Tensor]:
         """The outputs as files of this network are published, by name and in their order.
 
@@ -132,6 +139,18 @@ class Detector(nn.Module, ABC):
         raise BadInput(
             f"{type(self).__name__} has no published layout of outputs; export it decoded"
         )
+
+
+class _Decoded(nn.Module):
+    """`forward`, then `decode`."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        boxes, scores, points = self.detector.decode(self.detector(pictures))
+        return boxes, scores, None if points is None else points.flatten(2)
 
 
 def variant_of(name: str) -> Variant:

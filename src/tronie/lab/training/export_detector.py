@@ -13,6 +13,9 @@ The proof runs random pictures of several sizes, one alone and two together, thr
 onnxruntime as the file is, and through the reader of runtime/detectors that `tronie detect` takes;
 the largest differences are kept. Neither file takes its name before the proof holds.
 
+What is traced is the network as `Detector.decoded` rewrites it to run fast; what it is proven by is
+`decode` of `forward`.
+
 Differs from the authors' exporter: a batch axis in every output, sizes that are free without being
 multiples of 32, and one file for both uses of the batch.
 """
@@ -114,7 +117,7 @@ def detector_onnx(network: Detector, *, layout: Layout = "decoded", opset: int =
     Raises:
         BadInput: the network has no such layout.
     """
-    answers = _answers(network, layout)
+    answers = _answers(network, layout, traced=True)
     with torch.no_grad():
         last = {name: v.shape[2:] for name, v in answers.named(torch.zeros(1, 3, 32, 32)).items()}
     free = {INPUTS[layout]: {0: "batch", 2: "height", 3: "width"}}
@@ -139,14 +142,14 @@ def detector_onnx(network: Detector, *, layout: Layout = "decoded", opset: int =
 class _Decoded(nn.Module):
     """Pictures to boxes, scores and landmarks as runtime/detectors/decoded.py takes them."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, decoded: nn.Module) -> None:
         super().__init__()
-        self.detector = detector
+        self.decoded = decoded
 
     def named(self, pictures: Tensor) -> dict[str, Tensor]:
-        boxes, scores, points = self.detector.decode(self.detector(pictures))
+        boxes, scores, points = self.decoded(pictures)
         named = {"boxes": boxes, "scores": scores}
-        return named if points is None else {**named, "landmarks": points.flatten(2)}
+        return named if points is None else {**named, "landmarks": points}
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.named(pictures).values())
@@ -166,9 +169,14 @@ class _Published(nn.Module):
         return tuple(self.named(pictures).values())
 
 
-def _answers(network: Detector, layout: Layout) -> _Decoded | _Published:
-    """In evaluation, as `network` is: the exporter leaves all parts as it finds the whole."""
-    return (_Decoded(network) if layout == "decoded" else _Published(network)).eval()
+def _answers(network: Detector, layout: Layout, *, traced: bool = False) -> _Decoded | _Published:
+    """In evaluation, as `network` is: the exporter leaves all parts as it finds the whole.
+
+    What is traced is the form of the network that runs fastest; what it is proven by is not.
+    """
+    if layout == "published":
+        return _Published(network).eval()
+    return _Decoded(network.decoded() if traced else Detector.decoded(network)).eval()
 
 
 def _contract(detector: Detector, layout: Layout, asked: Contract | None) -> Contract:
@@ -209,7 +217,7 @@ def _prove(
         with torch.no_grad():
             inputs = torch.from_numpy(pictures)
             wanted = [each.numpy() for each in answers(inputs)]
-            faces = _Decoded(network).named(inputs)
+            faces = _Decoded(Detector.decoded(network)).named(inputs)
         if not all(np.isfinite(each).all() for each in wanted):
             raise BadModel(
                 f"the network gives NaN or infinity for {name}, and is not exported; its training "

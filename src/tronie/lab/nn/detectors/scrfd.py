@@ -37,7 +37,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tronie.lab.nn.anchor_grid import (
     AnchorGrid,
@@ -56,6 +56,7 @@ from tronie.lab.nn.losses.box_overlap import diou_loss, iou
 from tronie.lab.nn.losses.focal import quality_focal_loss
 from tronie.lab.nn.losses.point_distance import point_distance
 from tronie.lab.nn.scrfd_head import ScrfdHead
+from tronie.lab.nn.scrfd_joined import JoinedScrfd
 from tronie.lab.nn.scrfd_layout import Layout, read_layout
 from tronie.lab.nn.searched_backbone import depthwise_stages, residual_stages
 
@@ -162,6 +163,10 @@ class Scrfd(Detector):
             )
             parts["points"] = POINT_WEIGHT * (weight * distance).sum() / total
         return torch.stack(list(parts.values())).sum(), parts
+
+    def decoded(self) -> nn.Module:
+        """See `Detector`: with the decoding inside its convolutions."""
+        return JoinedScrfd(self.backbone, self.neck, self.head)
 
     def published(self, outputs: Outputs) -> Mapping[str, Tensor]:
         """Scores in [0, 1], distances and offsets in strides, of each level (B, A_n, 1, 4, 10)."""

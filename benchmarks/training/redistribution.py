@@ -28,10 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 RESAMPLES = 1000
-SUBSETS = ("easy", "medium", "hard")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +64,8 @@ def compare(
     run: Path, truth_dir: Path, photos_dir: Path, *, size: int, seed: int
 ) -> dict[str, Any]:
     """Every candidate on these photographs, and the searched one beside the random ones."""
+    from photo_draws import SUBSETS, counts_of, drawn_photos, precisions
+
     from tronie.data.readers.widerface import FACES_FILE, SUBSET_FILES, read_truth
     from tronie.data.readers.widerface_photos import WiderPhotos, is_original
     from tronie.lab.training.detection_validation import detect_photos
@@ -90,9 +90,7 @@ def compare(
             subset: np.array([int(truth[name].counted[subset].sum()) for name in names])
             for subset in SUBSETS
         }
-        drawn = np.random.default_rng(seed).multinomial(
-            len(names), np.full(len(names), 1 / len(names)), RESAMPLES
-        )
+        drawn = drawn_photos(len(names), RESAMPLES, seed=seed)
         rows, resampled = [], []
         for n, (candidate, result) in enumerate(judged):
             _, network = load_trained(candidate_folder(run, candidate))
@@ -123,41 +121,6 @@ def compare(
         "candidates": rows,
         "provenance": provenance(files).to_dict(),
     }
-
-
-def counts_of(
-    found: Mapping[str, Any], truth: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, NDArray[np.int32]]:
-    """What the sweep gives of each photograph, by subset: (photographs, T, 2)."""
-    from tronie.evaluation.metrics.detection_ap import best_faces, normalized, sweep
-
-    sorted_ones = []
-    for name in names:
-        order = np.argsort(-found[name].scores, kind="stable")
-        sorted_ones.append((found[name].boxes[order], found[name].scores[order]))
-    every = normalized(np.concatenate([scores for _, scores in sorted_ones]))
-    counts: dict[str, list[NDArray[np.int64]]] = {subset: [] for subset in SUBSETS}
-    start = 0
-    for name, (boxes, scores) in zip(names, sorted_ones, strict=True):
-        best, own = best_faces(boxes, truth[name].boxes), every[start : start + len(scores)]
-        start += len(scores)
-        for subset in SUBSETS:
-            counts[subset].append(sweep(best, own, counted=truth[name].counted[subset]))
-    return {subset: np.stack(one).astype(np.int32) for subset, one in counts.items()}
-
-
-def precisions(
-    counts: NDArray[np.int32], faces: NDArray[np.int64], drawn: NDArray[np.int64]
-) -> list[float]:
-    """The average precision on all photographs, then on each draw of them."""
-    from tronie.evaluation.metrics.detection_ap import average_precision
-
-    each = np.concatenate([np.ones((1, len(faces)), np.int64), drawn])
-    sums = (each.astype(np.float64) @ counts.reshape(len(faces), -1)).astype(np.int64)
-    return [
-        average_precision(one.reshape(-1, 2), faces=max(1, int(weights @ faces)))
-        for one, weights in zip(sums, each, strict=True)
-    ]
 
 
 def _compared(

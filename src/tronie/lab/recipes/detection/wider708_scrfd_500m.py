@@ -5,8 +5,9 @@ times each. DIR holds the photographs and labels.txt. To be judged by other phot
 --set validation.truth=MATS --set validation.photos=PHOTOS.
 
 Command   tronie train detection/wider708_scrfd_500m --data DIR --out RUN
-Cost      not measured yet
-Expect    not measured yet
+Cost      47 minutes on one CPU core (AMD EPYC, Zen 5) beside other work, 25 to 55 images/s
+Expect    average precision 61.9 / 54.2 / 25.0 % (easy, medium, hard) on 183 photographs of WIDER
+          FACE's validation set, which are not among the 708
 Source    Guo et al. 2022, arXiv:2105.04714. Ours: crops of 256 pixels instead of 640, which take
           0.4 times as much of the short side, so that faces come in at the published sizes; and
           AdamW for a short run, where SGD learned more slowly

@@ -43,11 +43,20 @@ def same(one, other):
 def test_each_word_of_crop_is_its_function(seed):
     scales = (0.5, 1.5)
     found = crops(replace(PLAIN, scales=scales))(photo(), rng(seed), 96)
-    assert same(found, square_crop(photo(), rng(seed), size=96, scales=scales))
+    assert same(found, square_crop(photo(), rng(seed), size=96, scales=scales, pad_value=0))
     found = crops(replace(PLAIN, crop="scale-enhanced"))(photo(), rng(seed), 96)
-    assert same(found, scale_enhanced_crop(photo(), rng(seed), size=96))
+    assert same(found, scale_enhanced_crop(photo(), rng(seed), size=96, pad_value=0))
     found = crops(replace(PLAIN, crop="data-anchor"))(photo(), rng(seed), 96)
-    assert same(found, data_anchor_crop(photo(), rng(seed), size=96))
+    assert same(found, data_anchor_crop(photo(), rng(seed), size=96, pad_value=0))
+
+
+@pytest.mark.parametrize("crop", ["square", "scale-enhanced", "data-anchor"])
+def test_outside_the_photograph_it_is_as_dark_as_asked(crop):
+    white = replace(photo(), image=np.full((40, 200, 3), 255, np.uint8))
+    for level in (0, 128):  # a crop of the short side doubled, or of a face enlarged, goes outside
+        settings = replace(PLAIN, crop=crop, scales=(2.0,), pad_value=level)
+        found = [crops(settings)(white, rng(n), 96).image for n in range(20)]
+        assert np.concatenate(found).min() == level
 
 
 def test_a_crop_is_mirrored_as_often_as_it_is_asked():

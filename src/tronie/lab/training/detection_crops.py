@@ -35,19 +35,28 @@ def crops(data: DetectionData) -> Crop:
 def _square(
     photo: FacePhoto, drawn: np.random.Generator, size: int, data: DetectionData
 ) -> FacePhoto:
-    return square_crop(photo, drawn, size=size, scales=data.scales, least_side=data.least_side)
+    return square_crop(
+        photo,
+        drawn,
+        size=size,
+        scales=data.scales,
+        least_side=data.least_side,
+        pad_value=data.pad_value,
+    )
 
 
 def _scale_enhanced(
     photo: FacePhoto, drawn: np.random.Generator, size: int, data: DetectionData
 ) -> FacePhoto:
-    return ignored_below(scale_enhanced_crop(photo, drawn, size=size), data.least_side)
+    made = scale_enhanced_crop(photo, drawn, size=size, pad_value=data.pad_value)
+    return ignored_below(made, data.least_side)
 
 
 def _data_anchor(
     photo: FacePhoto, drawn: np.random.Generator, size: int, data: DetectionData
 ) -> FacePhoto:
-    return ignored_below(data_anchor_crop(photo, drawn, size=size), data.least_side)
+    made = data_anchor_crop(photo, drawn, size=size, pad_value=data.pad_value)
+    return ignored_below(made, data.least_side)
 
 
 _CROPS: Mapping[str, Callable[[FacePhoto, np.random.Generator, int, DetectionData], FacePhoto]] = {

@@ -46,6 +46,9 @@ class DetectionData:
     least_side: float = 0.0
     """Faces whose longer side is shorter than this in a crop, in pixels, are neither learned nor
     taken for background."""
+    pad_value: int = 0
+    """What lies outside a photograph in a crop, 0 to 255: black, as where the detector is judged and
+    used. SCRFD's authors crop with 128 and judge with black."""
     held_out: float = 0.0
     """Share of the photographs that are kept for validation, in [0, 1); the same whatever the seed,
     since a hash of the name decides."""
@@ -73,6 +76,7 @@ class DetectionData:
         if not 0 <= self.held_out < 1:
             raise BadInput(f"data.held_out is a share in [0, 1); got {self.held_out}")
         expect_between("data.least_side", self.least_side, 0, MOST_SIDE)
+        expect_between("data.pad_value", self.pad_value, 0, 255)
         expect_between("data.threads", self.threads, 1, MOST_THREADS)
         expect_between("data.keep_gib", self.keep_gib, 0, MOST_GIB)
 

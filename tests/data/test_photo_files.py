@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -37,6 +39,47 @@ def test_names_are_the_callers_and_unpacked_files_win(tmp_path):
     with PhotoFiles(tmp_path, by_last) as files:
         assert files.names() == ("a.png", "b.png", "c.png")
         assert [files.read(name) for name in files.names()] == [b"folder", b"zip", b"zip"]
+
+
+@pytest.mark.parametrize(
+    ("there", "wins"),
+    [
+        (("0old/a.png", "a.png"), "a.png"),
+        (("annotated/a.png", "images/a.png"), "images/a.png"),
+        (("annotated/e/a.png", "images/e/a.png"), "images/e/a.png"),
+        (("a.png/note.txt", "deep/a.png"), "deep/a.png"),  # a folder of that name is none
+    ],
+)
+def test_of_copies_the_nearest_wins_and_images_before_its_neighbors(there, wins, tmp_path):
+    for name in there:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    with PhotoFiles(tmp_path, by_last) as files:
+        assert files.read("a.png") == wins.encode()
+
+
+def test_a_file_over_the_limit_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(photo_files, "MAX_FILE_BYTES", 10)
+    (tmp_path / "a.png").write_bytes(bytes(10))
+    (tmp_path / "b.png").write_bytes(bytes(11))
+    with PhotoFiles(tmp_path, by_last) as files:
+        assert len(files.read("a.png")) == 10
+        with pytest.raises(BadFile, match=r"b.png has more than 10 bytes, which no photograph"):
+            files.read("b.png")
+
+
+def test_a_packed_photograph_with_a_false_size_is_refused_and_not_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(50_000_000))
+    data = (tmp_path / "x.zip").read_bytes()
+    size = (50_000_000).to_bytes(4, "little")
+    (tmp_path / "x.zip").write_bytes(data.replace(size, (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    with PhotoFiles(tmp_path, by_last) as files, pytest.raises(BadFile, match="cannot be unpacked"):
+        files.read("a.png")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 5_000_000
 
 
 @pytest.mark.parametrize("suffix", ["zip", "tar"])
@@ -73,7 +116,7 @@ def test_a_folder_and_a_photograph_that_are_not_there_are_named(tmp_path):
 
 
 def test_what_is_no_plain_file_is_not_read(tmp_path):
-    (tmp_path / "a.png").mkdir()
+    os.mkfifo(tmp_path / "a.png")
     with (
         PhotoFiles(tmp_path, by_last) as files,
         pytest.raises(BadInput, match=r"a\.png is no plain file, or is gone"),

@@ -140,12 +140,20 @@ def test_a_set_without_a_face_that_counts_is_refused(source, tmp_path, closing):
         check_judging(judged)
 
 
+@pytest.mark.parametrize("how", ["no picture", "damaged in the middle", "another size"])
 def test_a_photograph_held_out_that_cannot_be_read_is_refused_or_left_out(
-    source, tmp_path, closing
+    how, source, tmp_path, closing
 ):
     parts = split(source, 0.4)
     gone = min(names(parts.held_out))
-    (tmp_path / "data" / gone).write_bytes(b"no picture")
+    path = tmp_path / "data" / gone
+    whole = path.read_bytes()
+    if how == "no picture":
+        path.write_bytes(b"no picture")
+    elif how == "another size":
+        Image.new("RGB", (8, 8)).save(path)
+    else:  # header and end are as they were
+        path.write_bytes(whole[: len(whole) // 2] + bytes(40) + whole[len(whole) // 2 + 40 :])
     with pytest.raises(BadImage, match=gone):
         open_judging(toy_recipe(), parts, tmp_path, closing=closing)
     skipping = toy_recipe(data=DetectionData(unreadable="skip"))

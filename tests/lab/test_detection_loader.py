@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 import torch
 
 from tronie.images.io import decode_image
-from tronie.lab.training import detection_loader
+from tronie.lab.training import detection_source
 from tronie.lab.training.detection_loader import FaceLoader, targets_of
 from tronie.lab.training.detection_source import open_faces
 
@@ -135,7 +135,7 @@ def test_kept_photographs_are_decoded_once_and_change_nothing(source, monkeypatc
         decoded.append(name)
         return decode_image(data, name=name)
 
-    monkeypatch.setattr(detection_loader, "decode_image", watched)
+    monkeypatch.setattr(detection_source, "decode_image", watched)
     kept = batches(source, 0, 21, threads=1)
     assert sorted(decoded) == sorted(f"p{n}.png" for n in range(COUNT))
     decoded.clear()

@@ -65,7 +65,7 @@ def face_crop(
     found = shown(photo, window, filled)
     found = replace(found, boxes=clip(found.boxes, width=size, height=size))
     small = ~found.ignore & (np.sqrt(area(found.boxes)) < least_size)
-    if small.all():
+    if small[~found.ignore].all():
         return found
     return replace(
         found,

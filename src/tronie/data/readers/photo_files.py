@@ -23,6 +23,8 @@ from tronie.errors import BadFile, BadInput, NotFound
 
 MAX_PHOTO_BYTES = 64 << 20
 """A larger packed photograph is refused before it is unpacked."""
+MAX_FILE_BYTES = 1 << 29
+"""A larger file is no photograph, but a disk image or a video."""
 
 Called = Callable[[PurePath], str | None]
 """The path of a file, or that within a packed file, to its name; None: not wanted."""
@@ -51,8 +53,9 @@ class PhotoFiles:
             raise NotFound(f"the folder {data_dir} is not there")
         try:
             if self._root.is_dir():
-                for path in sorted(self._root.rglob("*")):
-                    self._offer(called(path), partial(_read_file, path))
+                for path in sorted(self._root.rglob("*"), key=self._nearness):
+                    if not path.is_dir():
+                        self._offer(called(path), partial(_read_file, path))
                 packed = [*sorted(self._root.glob("*.zip")), *sorted(self._root.glob("*.tar"))]
             else:
                 packed = [self._root]
@@ -95,6 +98,11 @@ class PhotoFiles:
     ) -> None:
         self.close()
 
+    def _nearness(self, path: Path) -> tuple[int, bool, Path]:
+        """Of two with one name the one less deep counts, and what lies below `images`."""
+        parts = path.relative_to(self._root).parts
+        return len(parts), "images" not in parts[:-1], path
+
     def _offer(self, name: str | None, read: Callable[[], bytes]) -> None:
         if name is not None:
             self._readers.setdefault(name, read)
@@ -126,16 +134,21 @@ def _read_file(path: Path) -> bytes:
     if not path.is_file():  # opening a pipe would wait for its writer
         raise BadInput(f"{path} is no plain file, or is gone")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise BadFile(f"{path} has more than {MAX_FILE_BYTES} bytes, which no photograph needs")
+    return data
 
 
 def _read_zipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     where = f"{archive.filename}: {member.filename}"
     _expect_small(member.file_size, where)
     try:
-        return archive.read(member)
+        with archive.open(member) as file:  # `archive.read` would unpack more than was told
+            return file.read(member.file_size + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
         raise BadFile(f"{where} cannot be unpacked: {error}") from error
 

@@ -30,7 +30,7 @@ from tronie.data.readers.widerface import (
 from tronie.data.readers.widerface_photos import WiderPhotos, is_original
 from tronie.errors import BadInput, NotEnoughData, NotFound
 from tronie.evaluation.report import Report
-from tronie.images.io import image_size
+from tronie.images.io import decode_image
 from tronie.lab.nn.collectives import rank, world_size
 from tronie.lab.nn.detector import Detector
 from tronie.lab.training.detection_recipe import DetectionRecipe
@@ -139,7 +139,7 @@ def check_judging(judged: Sequence[JudgedSet]) -> tuple[str, ...]:
     """
     for one in judged:
         for name, photo in one.photos():
-            image_size(photo, name=name)
+            decode_image(photo, name=name)  # whole, and not its header alone
         if not any(mask.any() for name in one.names for mask in one.truth[name].counted.values()):
             raise NotEnoughData(
                 f"validation by {one.name} asks for faces, and none of those in its "
@@ -197,7 +197,7 @@ def _held_out(recipe: DetectionRecipe, held: FaceSource) -> JudgedSet:
     readable, unreadable = list[int](), list[str]()
     for n in range(len(held)):
         try:
-            image_size(held.read(n), name=held.name_of(n))
+            held.decoded(n)
             readable.append(n)
         except BadInput as error:
             if recipe.data.unreadable == "refuse":

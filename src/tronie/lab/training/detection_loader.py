@@ -21,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from tronie.data.augment.face_photo import FaceLabels, FacePhoto, photographed
-from tronie.errors import BadArray, BadImage, BadInput
-from tronie.images.io import decode_image
+from tronie.errors import BadArray, BadInput
 from tronie.images.pixels import Pixels
 from tronie.lab.nn.detector import Targets
 from tronie.lab.training.detection_source import FaceSource
@@ -115,24 +114,12 @@ class FaceLoader(StepLoader[FacePhoto, tuple[FacePhoto, int], FaceBatch]):
     def _photo(self, sample: int) -> FacePhoto:
         image = self._kept.get(sample)
         if image is None:
-            image = self._decoded(sample)
+            image = self._source.decoded(sample)
             with self._keeping:
                 if sample not in self._kept and image.nbytes <= self._room:
                     self._kept[sample] = image
                     self._room -= image.nbytes
         return photographed(image, self._source.faces(sample))
-
-    def _decoded(self, sample: int) -> Pixels:
-        name, size = self._source.name_of(sample), self._source.size_of(sample)
-        image = decode_image(self._source.read(sample), name=name)
-        found = (image.shape[1], image.shape[0])
-        if size is not None and any(a not in (None, b) for a, b in zip(size, found, strict=True)):
-            asked = " x ".join("any" if side is None else str(side) for side in size)
-            raise BadImage(
-                f"{name} has {found[0]} x {found[1]} pixels; its faces are labeled in {asked}. Put "
-                "the photograph there that was labeled"
-            )
-        return image
 
     def _cut(self, photo: FacePhoto, draw: Draw) -> tuple[FacePhoto, int]:
         size = self.size_at(draw.step)

@@ -47,8 +47,8 @@ class DetectionData:
     """Faces whose longer side is shorter than this in a crop, in pixels, are neither learned nor
     taken for background."""
     pad_value: int = 0
-    """What lies outside a photograph in a crop, 0 to 255: black, as where the detector is judged and
-    used. SCRFD's authors crop with 128 and judge with black."""
+    """What lies outside a photograph in a crop, 0 to 255: black, as where the detector is judged
+    and used. SCRFD's authors crop with 128 and judge with black."""
     held_out: float = 0.0
     """Share of the photographs that are kept for validation, in [0, 1); the same whatever the seed,
     since a hash of the name decides."""

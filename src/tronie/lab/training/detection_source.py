@@ -29,7 +29,9 @@ from tronie.data.readers.photo_files import PhotoFiles
 from tronie.data.readers.text_lines import lines_of
 from tronie.data.readers.widerface import LabeledPhoto, labels_of, read_faces, read_labels
 from tronie.data.readers.widerface_photos import ORIGINAL_WIDTH
-from tronie.errors import BadFile, NotEnoughData, NotFound
+from tronie.errors import BadFile, BadImage, NotEnoughData, NotFound
+from tronie.images.io import decode_image
+from tronie.images.pixels import Pixels
 
 TEXTS = ("labels.txt", "labelv2.txt", "label.txt")
 LISTS = ("wider_face_train.mat", "wider_face_val.mat")
@@ -74,6 +76,24 @@ class FaceSource:
     def size_of(self, n: int) -> Size | None:
         """Width and height that a photograph was labeled in, where that is told."""
         return self.sizes[n]
+
+    def decoded(self, n: int) -> Pixels:
+        """A photograph, (H, W, 3) uint8.
+
+        Raises:
+            BadImage: it cannot be decoded, or has another size than it was labeled in.
+            BadInput: it cannot be read.
+        """
+        name, size = self.name_of(n), self.size_of(n)
+        image = decode_image(self.read(n), name=name)
+        found = (image.shape[1], image.shape[0])
+        if size is not None and any(a not in (None, b) for a, b in zip(size, found, strict=True)):
+            asked = " x ".join("any" if side is None else str(side) for side in size)
+            raise BadImage(
+                f"{name} has {found[0]} x {found[1]} pixels; its faces are labeled in {asked}. Put "
+                "the photograph there that was labeled"
+            )
+        return image
 
     def part(self, numbers: Sequence[int]) -> FaceSource:
         """Some of the photographs, in the order of `numbers`."""

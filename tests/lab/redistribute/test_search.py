@@ -221,6 +221,16 @@ def test_three_in_a_row_end_it_with_the_last_reason(search, tmp_path):
     assert len(search().judged) == 10
 
 
+def test_those_that_failed_before_are_tried_last_and_end_nothing(search, tmp_path):
+    start = failing("1-0001", "1-0003", "1-0005")
+    first = search(toy_search(networks=0), start=start)
+    assert set(first.failed) == {"1-0001", "1-0003", "1-0005"}
+    again = search(start=start, changes=["backbones=9", "networks=1"])
+    assert set(again.failed) == set(first.failed)
+    assert len(again.judged) == 7
+    assert search().failed == {}
+
+
 def test_one_that_ends_well_without_a_result_failed(search):
     class Empty(Planted):
         def fault(self):

@@ -153,3 +153,9 @@ def test_what_was_found_before_the_space_is_used_up_stands():
     draw = backbones(LAYOUTS["mobilenet-0.5g"], ("depthwise",))
     drawing = candidates(draw, SMALL, seed=0, step=1, numbers=range(4))
     assert len(list(islice(drawing, 2))) == 2
+
+
+def test_nothing_is_drawn_that_is_too_wide_to_be_built():
+    budget = replace(SMALL, flops=34e9)
+    drawn = first_step(24, budget=budget)
+    assert not any(layout_fault(layout) for layout in drawn)

@@ -204,6 +204,7 @@ class _Search:
     def _train(self, step: int) -> bool:
         """Train what is not judged yet; whether all of it was tried."""
         waiting = [c for c in self._asked.candidates(step) if c.key not in self._judged]
+        waiting.sort(key=lambda c: c.key in self._asked.failed)  # those that failed before, last
         running: dict[Candidate, tuple[Running, float]] = {}
         try:
             while waiting or running:
@@ -242,12 +243,14 @@ class _Search:
         result = None if fault else read_result(self._folder, candidate)
         if result is None:
             self._failed[candidate.key] = fault or "it left no result"
-            self._in_a_row += 1
+            # One that failed before may fail for ever, and says nothing of the others.
+            self._in_a_row += candidate.key not in self._asked.failed
         else:
             self._judged[candidate.key] = (candidate, result)
+            self._failed.pop(candidate.key, None)
             self._in_a_row = 0
             self._took.append(took)
-            self._write()
+        self._write()
         if self._progress is not None:
             self._progress(self._told(candidate, result.score if result else None))
         if self._in_a_row >= FAILURES:
@@ -289,6 +292,10 @@ class _Search:
     def _in_order(self) -> tuple[Judged, ...]:
         return tuple(self._judged[key] for key in sorted(self._judged))
 
+    def _untried(self) -> list[str]:
+        """Candidates that failed in an earlier call and were not tried again in this one."""
+        return sorted(self._asked.failed - self._judged.keys() - self._failed.keys())
+
     def _write(self, found: Found | None = None) -> None:
         """The table, and search.json with what is known by now."""
         judged = self._in_order()
@@ -299,7 +306,7 @@ class _Search:
             "best": None
             if best is None
             else {"detector": best[0].detector, "score": best[1].score},
-            "failed": dict(self._failed),
+            "failed": {**dict.fromkeys(self._untried(), "an earlier call"), **self._failed},
         }
         if found is not None:
             known["best_shares"] = [

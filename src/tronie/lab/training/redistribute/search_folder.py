@@ -95,6 +95,8 @@ class Asked:
     """Of step 2; none before it begins."""
     template: str = ""
     """The best of step 1 when step 2 began."""
+    failed: frozenset[str] = frozenset()
+    """Keys of candidates that came to nothing when they were last tried."""
 
     def candidates(self, step: int) -> tuple[Candidate, ...]:
         """Those of a step that the recipe asks for."""
@@ -173,6 +175,7 @@ def read_asked(folder: Path) -> Asked:
             backbones=tuple(map(str, drawn["backbones"])),
             networks=tuple(map(str, drawn["networks"])),
             template=str(drawn["template"]),
+            failed=frozenset(map(str, record["found"].get("failed", ()))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadFile(f"{path} is no search of this version of tronie: {error!r}") from error

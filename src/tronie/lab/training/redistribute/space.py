@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import NotEnoughData
-from tronie.lab.nn.scrfd_layout import STAGES, Block, Layout, stem_widths
+from tronie.lab.nn.scrfd_layout import STAGES, Block, Layout, layout_fault, stem_widths
 from tronie.lab.training.redistribute.budget import (
     BACKBONE,
     PARTS,
@@ -129,6 +129,8 @@ def candidate(
         layouts = draw(rng)
         for n in np.flatnonzero(_fits(part_flops(layouts), budget, template)):
             layout = layouts.layout(int(n))
+            if layout_fault(layout):  # wider than anything that is built
+                continue
             if layout not in known:
                 return layout
             seen += 1

@@ -20,7 +20,8 @@ from tronie.lab.training.distributed import TORCHRUN
 from tronie.lab.training.redistribute import candidate
 from tronie.lab.training.redistribute.candidate import Job
 
-COMMAND = (sys.executable, "-m", candidate.__name__)
+COMMAND = (sys.executable, "-P", "-m", candidate.__name__)
+"""-P: nothing is imported from the folder that the search is called in."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -99,5 +100,5 @@ def _environment() -> dict[str, str]:
     """Ours, with one thread, and without torchrun's: a candidate is one process alone."""
     kept = {name: value for name, value in os.environ.items() if name not in TORCHRUN}
     beside = str(Path(candidate.__file__).parents[4])
-    paths = [beside, *filter(None, [kept.get("PYTHONPATH")])]
+    paths = [*filter(None, [kept.get("PYTHONPATH")]), beside]
     return {**kept, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": os.pathsep.join(paths)}

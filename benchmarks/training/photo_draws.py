@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 SUBSETS = ("easy", "medium", "hard")
+
+
+def expect_unseen(names: Sequence[str], data: Path, labels: str = "") -> None:
+    """End with a sentence where one of these photographs is among those trained on."""
+    from tronie.lab.training.detection_judging import short_name
+    from tronie.lab.training.detection_source import open_faces
+
+    with ExitStack() as closing:
+        source = open_faces(data, labels=labels, closing=closing)
+        seen = {short_name(source.name_of(n)) for n in range(len(source))}
+    if both := seen & {short_name(name) for name in names}:
+        raise SystemExit(
+            f"{len(both)} of the {len(names)} photographs were trained on, such as {min(both)}"
+        )
 
 
 def drawn_photos(photos: int, draws: int, *, seed: int) -> NDArray[np.int64]:

@@ -3,9 +3,10 @@
     python benchmarks/training/redistribution.py RUN --truth MATS --photos PHOTOS [--out FILE]
 
 RUN is what `tronie redistribute` wrote, MATS the folder of WIDER FACE's four .mat files, PHOTOS
-photographs of its validation set. Every candidate that is judged in RUN is judged again, on these
-photographs, which the search has not seen, by the official rules. All have been trained alike and
-for as long: what is compared are layouts under one budget, not detectors that are done.
+photographs of its validation set, none of which the search has seen: that is checked. Every
+candidate that is judged in RUN is judged again on them, by the official rules. All have been
+trained alike and for as long: what is compared are layouts under one budget, not detectors that
+are done.
 
     searched     the candidate with the best score of the search
     random       the candidates of step 1, the winner included if it is one of them
@@ -64,7 +65,7 @@ def compare(
     run: Path, truth_dir: Path, photos_dir: Path, *, size: int, seed: int
 ) -> dict[str, Any]:
     """Every candidate on these photographs, and the searched one beside the random ones."""
-    from photo_draws import SUBSETS, counts_of, drawn_photos, precisions
+    from photo_draws import SUBSETS, counts_of, drawn_photos, expect_unseen, precisions
 
     from tronie.data.readers.widerface import FACES_FILE, SUBSET_FILES, read_truth
     from tronie.data.readers.widerface_photos import WiderPhotos, is_original
@@ -79,6 +80,11 @@ def compare(
     from tronie.provenance import provenance
 
     asked, truth = read_asked(run), read_truth(truth_dir)
+    if asked.recipe.score != "held-out":
+        raise SystemExit(
+            f"{run} chose its winner by {asked.recipe.score} of WIDER FACE, and is not to be "
+            "judged by it again; search with score=held-out"
+        )
     candidates = (*asked.candidates(1), *asked.candidates(2))
     judged = [(c, result) for c in candidates if (result := read_result(run, c)) is not None]
     best = best_of(judged)
@@ -86,6 +92,7 @@ def compare(
         raise SystemExit(f"{run}: no candidate is judged yet")
     with WiderPhotos(photos_dir, truth.keys()) as photos:
         names = [name for name in photos.names() if is_original(photos.read(name))]
+        expect_unseen(names, Path(asked.folder), asked.recipe.proxy.data.labels)
         faces = {
             subset: np.array([int(truth[name].counted[subset].sum()) for name in names])
             for subset in SUBSETS

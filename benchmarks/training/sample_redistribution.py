@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     jobs = [(key, seed) for seed in asked.seeds for key in RECIPES]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as cores:
         list(cores.map(lambda job: _trained(*job, asked=asked), jobs))
-    found = compare(asked.runs, asked.truth, asked.photos, asked.seeds)
+    found = compare(asked.data, asked.runs, asked.truth, asked.photos, asked.seeds)
     for subset, row in found["subsets"].items():
         low, high = (100 * edge for edge in row["interval"])
         print(
@@ -65,9 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def compare(runs: Path, truth_dir: Path, photos_dir: Path, seeds: Sequence[int]) -> dict[str, Any]:
+def compare(
+    data: Path, runs: Path, truth_dir: Path, photos_dir: Path, seeds: Sequence[int]
+) -> dict[str, Any]:
     """Average precision of each run, and the differences with their intervals."""
-    from photo_draws import SUBSETS, counts_of, drawn_photos, precisions
+    from photo_draws import SUBSETS, counts_of, drawn_photos, expect_unseen, precisions
 
     from tronie.data.readers.widerface import FACES_FILE, SUBSET_FILES, read_truth
     from tronie.data.readers.widerface_photos import WiderPhotos, is_original
@@ -79,6 +81,7 @@ def compare(runs: Path, truth_dir: Path, photos_dir: Path, seeds: Sequence[int])
     values: dict[str, dict[str, list[list[float]]]] = {k: {s: [] for s in SUBSETS} for k in RECIPES}
     with WiderPhotos(photos_dir, truth.keys()) as photos:
         names = [name for name in photos.names() if is_original(photos.read(name))]
+        expect_unseen(names, data)
         faces = {s: np.array([int(truth[n].counted[s].sum()) for n in names]) for s in SUBSETS}
         drawn = drawn_photos(len(names), RESAMPLES, seed=0)
         for key in RECIPES:

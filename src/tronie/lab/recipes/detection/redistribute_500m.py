@@ -1,4 +1,4 @@
-"""A search for a detector of 0.5 GFLOPs at VGA: 96 networks, each trained for a minute on a core.
+"""A search for a detector of 0.5 GFLOPs at VGA: 96 networks, each trained for minutes on a core.
 
 Step 1 draws 64 backbones of depthwise blocks under the budget, with the neck and the head that the
 published search started from; step 2 draws 32 whole networks around the best of them. Each is
@@ -7,7 +7,7 @@ wider708_scrfd_500m, and judged on 15 % of the photographs of DIR, which none of
 on. That tells networks that learn fast from those that do not; the winner is then trained in full
 by the command that the search ends with.
 
-Command   tronie redistribute detection/redistribute_500m --data DIR --out RUN --budget-minutes 60
+Command   tronie redistribute detection/redistribute_500m --data DIR --out RUN --workers 2
 Cost      not measured yet
 Expect    not measured yet
 Source    Guo et al. 2022, arXiv:2105.04714, which searched with 320 networks a step, each trained

@@ -9,7 +9,8 @@ Cost      not measured yet (8 GPUs; 12,880 photographs, 640 epochs, 128,800 step
 Expect    not measured yet; as published and not reproduced here, 90.57 easy, 88.12 medium and
           68.51 hard on the validation set at 640
 Source    Guo et al. 2022, arXiv:2105.04714; crops, rates, decay and length of the run as its
-          released configuration has them. The moving average is ours, and so is the clipping
+          released configuration has them, but for black beside a photograph instead of grey. The
+          moving average is ours, and so is the clipping
 """
 
 from __future__ import annotations

@@ -90,6 +90,15 @@ def test_it_computes_with_one_thread_and_knows_nothing_of_torchrun(begun, monkey
     assert heard.read_text() == "1none"
 
 
+@pytest.mark.slow
+def test_nothing_is_imported_from_the_folder_that_it_is_called_in(monkeypatch, tmp_path):
+    (tmp_path / "numpy.py").write_text(f"open({str(tmp_path / 'run_by_import')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    job = Job(name=NAME, recipe=toy_proxy(), data=tmp_path, run=tmp_path / "run", score="held-out")
+    assert "labels.txt" in outcome(Process(job))
+    assert not (tmp_path / "run_by_import").exists()
+
+
 def test_a_process_that_cannot_be_started_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(workers, "COMMAND", (str(tmp_path / "nothing"),))
     job = Job(name=NAME, recipe=toy_proxy(), data=tmp_path, run=tmp_path / "run", score="held-out")

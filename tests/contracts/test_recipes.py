@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from toy_detection import write_photos  # noqa: E402 - only where torch is
 from toy_training import tiny_backbone, write_crops  # noqa: E402
+from tronie.data.augment.square_crops import PLAIN_SCALES  # noqa: E402
 from tronie.lab.nn.backbone import build_backbone  # noqa: E402
 from tronie.lab.nn.cost import on_meta  # noqa: E402
 from tronie.lab.nn.detector import variant_of  # noqa: E402
@@ -30,6 +31,7 @@ from tronie.lab.training.redistribute.recipe import (  # noqa: E402
     RedistributionRecipe,
     template_layout,
 )
+from tronie.lab.training.redistribute.samples import SampleRecipe  # noqa: E402
 from tronie.lab.training.run_folder import RECIPES, find_recipe, recipe_names  # noqa: E402
 from tronie.lab.training.settings import check_entries, from_dict, to_dict  # noqa: E402
 from tronie.lab.training.sources import open_source  # noqa: E402
@@ -38,6 +40,7 @@ pytestmark = pytest.mark.lab
 
 NAMES = recipe_names()
 CPU = torch.device("cpu")
+SEARCHES = (RedistributionRecipe, SampleRecipe)
 
 
 def names_of(kind):
@@ -59,11 +62,12 @@ def test_the_recipes_that_are_spoken_of_are_there():
         "detection/wider708_scrfd_500m",
         "detection/wider708_scrfd_500m_no_redistribution",
         "detection/redistribute_500m",
+        "detection/redistribute_samples",
     } <= set(NAMES)
 
 
 def test_a_recipe_is_of_a_kind_that_is_held_to_its_promises_here():
-    known = (RecognitionRecipe, DetectionRecipe, RedistributionRecipe)
+    known = (RecognitionRecipe, DetectionRecipe, *SEARCHES)
     assert sorted(name for kind in known for name in names_of(kind)) == sorted(NAMES)
 
 
@@ -74,7 +78,7 @@ def test_an_entry_states_its_price_and_its_promise(name):
     for word in ("Command   ", "Cost      ", "Expect    ", "Source    "):
         assert f"\n{word}" in text
     command = text.split("\nCommand   ")[1].split("\nCost ")[0]
-    is_search = name in names_of(RedistributionRecipe)
+    is_search = name in names_of(SEARCHES)
     assert ("tronie redistribute" if is_search else "tronie train") in command
     assert name in command
 
@@ -139,9 +143,8 @@ def test_the_recipe_that_is_compared_with_redistribution_differs_in_its_crops_al
     without = find_recipe("detection/wider708_scrfd_500m_no_redistribution").recipe
     assert replace(without, data=with_it.data) == with_it
     assert replace(without.data, scales=with_it.data.scales) == with_it.data
-    assert without.data.scales == with_it.data.scales[:5]
-    # As the published ten go on from 1 to 2: the largest crop is twice the largest without.
-    assert max(with_it.data.scales) == 2 * max(without.data.scales)
+    plain = tuple(round(scale * with_it.data.sizes[0] / 640, 4) for scale in PLAIN_SCALES)
+    assert without.data.scales == plain
 
 
 @pytest.mark.parametrize("name", names_of(RedistributionRecipe))

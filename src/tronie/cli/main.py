@@ -56,7 +56,9 @@ VERBS: Mapping[str, Verb] = {
     "mask": Verb("tronie.cli.mask", "mask", "put a mask on every face of a photograph"),
     "train": Verb("tronie.cli.train", "train", "train a recognizer or a detector by a recipe"),
     "redistribute": Verb(
-        "tronie.cli.redistribute", "redistribute", "search for a detector under a budget of FLOPs"
+        "tronie.cli.redistribute",
+        "redistribute",
+        "search for a detector under a budget of FLOPs, or for its crops",
     ),
     "export": Verb("tronie.cli.export", "export", "a trained network as ONNX, proven to agree"),
     "models": Verb("tronie.cli.models", "app", "list, show, pull, verify and calibrate models"),

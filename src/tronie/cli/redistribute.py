@@ -1,4 +1,4 @@
-"""redistribute: search for a detector under a budget of FLOPs, by training many a little."""
+"""redistribute: search for a detector under a budget of FLOPs, or for crops to train it with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tronie.cli import options
+from tronie.cli.found_scales import tell_scales
 from tronie.cli.needs_torch import torch_needed
 from tronie.cli.terminal import number_of, print_json, print_table, say, span, tell
 from tronie.errors import BadInput
@@ -48,25 +49,34 @@ def redistribute(
     workers: Annotated[
         int,
         typer.Option(
-            "--workers", metavar="N", min=1, max=1024, help="Candidates at once, one core each."
+            "--workers", metavar="N", min=1, max=1024, help="Networks at once, one core each."
         ),
     ] = 1,
     changes: options.Changes = None,
     json: options.Json = False,
 ) -> None:
-    """Search for a detector that fits a budget of FLOPs.
+    """Search for a detector that fits a budget of FLOPs, or for the crops to train it with.
 
-    Step 1 draws backbones, step 2 whole networks around the best of them. Each is trained for as
-    many steps and judged on photographs that none is trained on. RUN gets candidates.csv, a line
-    for each, search.json and search.svg, score against share of the computation.
+    detection/redistribute_samples finds, from labels alone and in seconds, scales of crops whose
+    faces are as large as those to be found. RUN gets scales.csv, scales.json and scales.svg.
+
+    Every other search is for a network. Step 1 draws backbones, step 2 whole networks around the
+    best of them. Each is trained for as many steps and judged on photographs that none is trained
+    on. RUN gets candidates.csv, a line for each, search.json and search.svg, score against share
+    of the computation.
 
     When the time is over, or after it was ended in any way, the same command goes on: no candidate
     that is done is trained again. Each call has the time of --budget-minutes.
     """
     with torch_needed("tronie redistribute"):
+        from tronie.lab.training.redistribute.samples import SampleRecipe, find_scales
         from tronie.lab.training.redistribute.search import redistribute as searched
         from tronie.lab.training.run_folder import find_recipe
     named = find_recipe(recipe)
+    if isinstance(named.recipe, SampleRecipe):
+        scales = find_scales(named.name, named.recipe, data=data, out=out, changes=changes or ())
+        tell_scales(scales, data=data, out=out, json=json)
+        return
     found = searched(
         named.name,
         _as_search(named.name, named.recipe),

@@ -105,6 +105,26 @@ def crop_scales(
         BadInput: no crops are asked for.
         NotEnoughData: no photographs, or no face in any crop.
     """
+    sides = crop_sizes(photos, window_of, crops=crops, size=size, seed=seed)
+    small = shares_below(sides, [SMALL])[0]
+    counts = np.histogram(sides, EDGES)[0]
+    return CropScales(crops, len(sides), tuple((counts / len(sides)).tolist()), small)
+
+
+def crop_sizes(
+    photos: Sequence[LabeledSize],
+    window_of: WindowOf,
+    *,
+    crops: int,
+    size: int = 640,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """The sizes of all faces of crops, sqrt(width * height) in pixels; see `crop_scales`.
+
+    Raises:
+        BadInput: no crops are asked for.
+        NotEnoughData: no photographs.
+    """
     if crops < 1:
         raise BadInput(f"statistics need one crop or more; asked for {crops}")
     if not photos:
@@ -115,8 +135,5 @@ def crop_scales(
         labels, width, height = photos[n % len(photos)]
         window = window_of(labels, rng, width, height)
         shown = shown_labels(labels, window, width=width, height=height, size=size)
-        found.append(np.sqrt(area(shown.boxes[~shown.ignore])))
-    sides = np.concatenate(found)
-    small = shares_below(sides, [SMALL])[0]
-    counts = np.histogram(sides, EDGES)[0]
-    return CropScales(crops, len(sides), tuple((counts / len(sides)).tolist()), small)
+        found.append(np.sqrt(area(shown.boxes[~shown.ignore].astype(np.float64))))
+    return np.concatenate(found)

@@ -1,7 +1,7 @@
-"""A search for a detector of 0.5 GFLOPs at VGA: 96 networks, each trained for minutes on a core.
+"""A search for a detector of 0.5 GFLOPs at VGA: 64 networks, each trained for minutes on a core.
 
-Step 1 draws 64 backbones of depthwise blocks under the budget, with the neck and the head that the
-published search started from; step 2 draws 32 whole networks around the best of them. Each is
+Step 1 draws 46 backbones of depthwise blocks under the budget, with the neck and the head that the
+published search started from; step 2 draws 18 whole networks around the best of them. Each is
 trained for 2,400 steps of 4 crops of 128 pixels, in which faces are as large as in those of
 wider708_scrfd_500m, and judged on 15 % of the photographs of DIR, which none of them is trained
 on. That tells networks that learn fast from those that do not; the winner is then trained in full
@@ -27,8 +27,8 @@ RECIPE = RedistributionRecipe(
     template="scrfd-mobilenet-0.5g",
     blocks=("depthwise",),
     flops=0.5e9,
-    backbones=64,
-    networks=32,
+    backbones=46,
+    networks=18,
     steps=2400,
     proxy=replace(
         LONG,

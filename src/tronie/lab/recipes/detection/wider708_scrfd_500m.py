@@ -33,7 +33,7 @@ RECIPE = DetectionRecipe(
     log_every=50,
     data=DetectionData(
         sizes=(256,),
-        scales=(0.12, 0.18, 0.24, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8),
+        scales=(0.4, 0.48, 0.56, 0.64, 0.72),
         threads=1,
     ),
     checkpoint=Checkpoint(every_steps=1000, every_s=120),

@@ -16,5 +16,5 @@ from dataclasses import replace
 
 from tronie.lab.recipes.detection.wider708_scrfd_500m import RECIPE as REDISTRIBUTED
 
-SMALLER = REDISTRIBUTED.data.scales[:5]
+SMALLER = (0.12, 0.18, 0.24, 0.32, 0.4)
 RECIPE = replace(REDISTRIBUTED, data=replace(REDISTRIBUTED.data, scales=SMALLER))

@@ -22,6 +22,7 @@ def test_every_session_has_its_threads_and_takes_onnx_alone():
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
     assert options.log_severity_level == 4
     assert options.get_session_config_entry("session.load_model_format") == "ONNX"
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
 
 
 def test_importing_the_engine_starts_no_sender_and_writes_nothing(tmp_path):

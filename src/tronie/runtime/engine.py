@@ -6,7 +6,8 @@ wants it sets that variable to 0.
 
 By itself the engine takes bytes with "ORTM" at place 4 for its own format, in which another graph
 may stand than the one that ONNX reads in the same bytes. The options of `session_options` forbid
-it.
+it. And they stop the threads of a session from spinning when a call returns: where a detector and
+an embedder take turns, those of the one would hold the cores that the other computes on.
 """
 
 from __future__ import annotations
@@ -27,4 +28,5 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return options

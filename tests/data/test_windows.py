@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tronie.data.augment.face_photo import FaceLabels, boxes_only, photographed
+from tronie.data.augment.face_photo import (
+    FaceLabels,
+    FacePhoto,
+    boxes_only,
+    mirrored,
+    photographed,
+)
 from tronie.data.augment.windows import (
     Filled,
     Window,
@@ -112,8 +118,30 @@ def test_points_move_with_their_face():
         has_points=np.array([[True] * 5, [False] * 5]),
     )
     found = shown_labels(labels, Window(28, 20, 20), width=60, height=40, size=40)
-    assert found.points.tolist() == [[[6, 24]] * 5]
+    assert found.points.tolist() == [[[6.5, 24.5]] * 5]  # pixel 31 covers 6 and 7 of the picture
     assert found.has_points.tolist() == [[False] * 5]
+
+
+@pytest.mark.parametrize("window", [Window(10, 4, 20), Window(-30, -20, 120)])
+def test_a_point_stays_on_its_pixel_whether_it_is_mirrored_before_or_after(window):
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[11, 17] = 255
+    photo = FacePhoto(
+        image=image,
+        boxes=np.array([[15, 9, 21, 15]], np.float32),
+        ignore=np.zeros(1, np.bool_),
+        points=np.full((1, 5, 2), (17, 11), np.float32),
+        has_points=np.ones((1, 5), np.bool_),
+    )
+    across = Window(60 - window.left - window.side, window.top, window.side)
+    filled = Filled(size=240, pad_value=0)
+    found = shown(photo, window, filled)
+    light = found.image[..., 0].astype(np.float64)
+    middle = [light.sum(axis=n) @ np.arange(240) / light.sum() for n in (0, 1)]
+    assert found.points[0, 0].tolist() == pytest.approx(middle, abs=0.02)
+    before, after = shown(mirrored(photo), across, filled), mirrored(found)
+    np.testing.assert_allclose(before.points, after.points, atol=1e-4)
+    np.testing.assert_allclose(before.boxes, after.boxes, atol=1e-4)
 
 
 def test_only_what_is_seen_is_resized(monkeypatch):

@@ -2,6 +2,8 @@
 
     x on the picture = (x in the photograph - left) * size / side
 
+That is of an edge, as boxes have them. A point stands on a pixel, half a pixel from its edge.
+
 A window may reach over the border; what lies outside is filled with one grey level. Only the part
 of the photograph that is seen is resized, and never the whole. That part begins and ends on whole
 pixels of both, so its scale differs from size / side by less than a pixel over its length; boxes
@@ -105,7 +107,7 @@ def shown_labels(
     )
     origin, scale, start = moves.T
     corners = (labels.boxes[kept].reshape(-1, 2, 2) - origin) * scale + start
-    points = (labels.points[kept] - origin) * scale + start
+    points = (labels.points[kept] + 0.5 - origin) * scale + start - 0.5
     return FaceLabels(
         boxes=corners.reshape(-1, 4).astype(np.float32),
         ignore=labels.ignore[kept],

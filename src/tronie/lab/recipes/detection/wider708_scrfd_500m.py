@@ -1,16 +1,16 @@
-"""SCRFD of 0.5 GFLOPs on 708 photographs of WIDER FACE: an hour on a CPU core.
+"""SCRFD of 0.5 GFLOPs on 708 photographs of WIDER FACE: half an hour on a CPU core.
 
 A demonstration, not a detector: the published one learns from 18 times as many photographs, 640
 times each. DIR holds the photographs and labels.txt. To be judged by other photographs add
 --set validation.truth=MATS --set validation.photos=PHOTOS.
 
 Command   tronie train detection/wider708_scrfd_500m --data DIR --out RUN
-Cost      47 minutes on one CPU core (AMD EPYC, Zen 5) beside other work, 25 to 55 images/s
-Expect    average precision 61.9 / 54.2 / 25.0 % (easy, medium, hard) on 183 photographs of WIDER
-          FACE's validation set, which are not among the 708
-Source    Guo et al. 2022, arXiv:2105.04714. Ours: crops of 256 pixels instead of 640, which take
-          0.4 times as much of the short side, so that faces come in at the published sizes; and
-          AdamW for a short run, where SGD learned more slowly
+Cost      28 minutes on one CPU core (AMD EPYC, Zen 5), 55 images/s
+Expect    average precision 61.2 / 57.4 / 28.0 % (easy, medium, hard) on 183 photographs of WIDER
+          FACE's validation set, which are not among the 708; with seed 1 67.5 / 64.6 / 31.8
+Source    Guo et al. 2022, arXiv:2105.04714. Ours: crops of 256 pixels instead of 640, whose scales
+          detection/redistribute_samples found for these photographs; and AdamW for a short run,
+          where SGD learned more slowly
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from scipy.stats import wasserstein_distance
 from tronie.data.augment.face_photo import boxes_only
 from tronie.data.face_scales import LabeledSize
 from tronie.data.scale_matching import (
+    faces_to_find,
     fit_of,
     fits_of_runs,
     octaves_apart,
@@ -40,11 +41,31 @@ def test_faces_to_be_found_are_seen_on_the_canvas():
     small, large = photo(8, width=320, height=160), photo(40, width=1280)
     assert target_sizes([small, large]).tolist() == pytest.approx([16, 20])
     assert target_sizes([small, large], canvas=320).tolist() == pytest.approx([8, 10])
-    assert target_sizes([small, large], least_height=10).tolist() == pytest.approx([20])
+    high = faces_to_find([small, large], least_height=10)
+    assert target_sizes(high).tolist() == pytest.approx([20])
     large.labels.ignore[0] = True
-    assert target_sizes([small, large]).tolist() == pytest.approx([16])
-    with pytest.raises(NotEnoughData, match="1 photographs have no face of 9 pixels or more"):
-        target_sizes([small], least_height=9)
+    seen = faces_to_find([small, large], least_height=0)
+    assert target_sizes(seen).tolist() == pytest.approx([16])
+    with pytest.raises(NotEnoughData, match="2 photographs have no face that is to be found"):
+        target_sizes(faces_to_find([small, large], least_height=9))
+
+
+def test_crops_that_show_what_is_seen_are_no_octave_off_whatever_counts():
+    """Square photographs as large as canvas and crops: scale 1 shows just what is to be found."""
+    rng = np.random.default_rng(0)
+    every = [photo(side, width=640, height=640) for side in rng.lognormal(2.8, 0.8, 40)]
+    for least_height in (0, 16):
+        photos = faces_to_find(every, least_height=least_height)
+        sizes = sizes_by_scale(photos, [0.6, 1.0, 1.4], crops=40)
+        fits = fits_of_runs([0.6, 1.0, 1.4], sizes, target_sizes(photos), least=1, crops=40)
+        assert fits[0].scales == (1.0,)
+        assert fits[0].octaves == pytest.approx(0, abs=1e-6)
+
+
+def test_of_more_photographs_than_crops_some_are_drawn_anywhere():
+    photos = [photo(20)] * 50 + [photo(80)] * 50
+    sizes = sizes_by_scale(photos, [1.0], size=320, crops=50)[1.0]
+    assert 10 < (sizes > 40).sum() < 40
 
 
 def test_a_crop_of_a_scale_shows_a_face_by_its_scale():

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tronie.cli.terminal import print_json, print_table, tell
+from tronie.cli.terminal import print_json, print_table, say, tell
 
 if TYPE_CHECKING:  # for the checker only: torch need not be here
     from tronie.data.scale_matching import ScaleFit
@@ -23,6 +23,8 @@ def tell_scales(found: FoundScales, *, data: Path, out: Path, json: bool) -> Non
     best, size = found.fits[0], found.recipe.size
     words = ["tronie", "train", found.recipe.trained_by, "--data", str(data)]
     words += ["--out", f"{out}-trained", "--set", f"data.sizes={size}"]
+    if found.recipe.labels:
+        words += ["--set", f"data.labels={found.recipe.labels}"]
     command = shlex.join([*words, "--set", f"data.scales={listed(best.scales)}"])
     if json:
         print_json(
@@ -40,7 +42,7 @@ def tell_scales(found: FoundScales, *, data: Path, out: Path, json: bool) -> Non
         )
         return
     shown = [("nearest", best), *(("", fit) for fit in found.fits[1:TOP])]
-    shown += [("without", found.plain), ("released", found.released)]
+    shown += [("plain", found.plain), ("released", found.released)]
     half = found.target[49]
     tell(
         f"{found.photographs} photographs, {found.faces} faces to be found, half of them below "
@@ -60,6 +62,10 @@ def tell_scales(found: FoundScales, *, data: Path, out: Path, json: bool) -> Non
             for name, fit in shown
         ],
     )
+    ends = {found.recipe.own(found.recipe.grid[end]) for end in (0, -1)}
+    if ends & set(best.scales) or best.octaves > min(found.plain.octaves, found.released.octaves):
+        say("the nearest scales are at an end of the grid; others may be nearer: --set grid=...")
+    tell("plain: the list before sample redistribution; released: that of its authors")
     tell(f"{out} holds all {len(found.fits)} runs of scales in scales.csv, and scales.svg")
     tell(f"next: {command}")
 

@@ -58,15 +58,16 @@ def redistribute(
     """Search for a detector that fits a budget of FLOPs, or for the crops to train it with.
 
     detection/redistribute_samples finds, from labels alone and in seconds, scales of crops whose
-    faces are as large as those to be found. RUN gets scales.csv, scales.json and scales.svg.
+    faces are as large as those to be found. RUN gets scales.csv, scales.json and scales.svg, and
+    is written anew each time.
 
     Every other search is for a network. Step 1 draws backbones, step 2 whole networks around the
     best of them. Each is trained for as many steps and judged on photographs that none is trained
     on. RUN gets candidates.csv, a line for each, search.json and search.svg, score against share
     of the computation.
 
-    When the time is over, or after it was ended in any way, the same command goes on: no candidate
-    that is done is trained again. Each call has the time of --budget-minutes.
+    When the time is over, or after it was ended in any way, the same command goes on with it: no
+    candidate that is done is trained again. Each call has the time of --budget-minutes.
     """
     with torch_needed("tronie redistribute"):
         from tronie.lab.training.redistribute.samples import SampleRecipe, find_scales
@@ -74,6 +75,8 @@ def redistribute(
         from tronie.lab.training.run_folder import find_recipe
     named = find_recipe(recipe)
     if isinstance(named.recipe, SampleRecipe):
+        if budget_minutes is not None or workers > 1:
+            say("a search for crops takes seconds; --budget-minutes and --workers change nothing")
         scales = find_scales(named.name, named.recipe, data=data, out=out, changes=changes or ())
         tell_scales(scales, data=data, out=out, json=json)
         return

@@ -24,7 +24,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tronie.data.augment.face_photo import FaceLabels, learnable
+from tronie.data.augment.face_photo import FaceLabels, boxes_only, learnable
 from tronie.data.augment.square_crops import square_window
 from tronie.data.augment.windows import Window
 from tronie.data.face_scales import SMALL, LabeledSize, crop_sizes, shares_below
@@ -61,30 +61,42 @@ def octaves_apart(one: NDArray[np.floating], other: NDArray[np.floating]) -> flo
     return float(np.sum(np.abs(below[0] - below[1]) * np.diff(places)))
 
 
-def target_sizes(
-    photos: Sequence[LabeledSize], *, canvas: int = 640, least_height: float = 0.0
-) -> NDArray[np.float64]:
-    """Sizes of faces, sqrt(width * height) in pixels, in photographs fitted into a canvas, (F,).
+def faces_to_find(photos: Sequence[LabeledSize], *, least_height: float) -> list[LabeledSize]:
+    """The photographs with those of their faces alone that are to be found.
+
+    Take both the target and the crops of these: a face that does not count in the one must not
+    count in the other.
 
     Args:
-        photos: With the faces to be found; ignored ones are left out.
-        canvas: What a longer side becomes, in pixels.
+        photos: With all faces; ignored ones are left out.
         least_height: Faces that are less high, in the photograph, are left out. WIDER FACE counts
             from 10 pixels on.
-
-    Raises:
-        NotEnoughData: no face is left.
     """
     found = []
     for labels, width, height in photos:
         kept = learnable(labels, width=width, height=height)
-        boxes = labels.boxes[kept & (labels.boxes[:, 3] - labels.boxes[:, 1] >= least_height)]
-        found.append(np.sqrt(area(boxes.astype(np.float64))) * (canvas / max(width, height)))
+        kept &= labels.boxes[:, 3] - labels.boxes[:, 1] >= least_height
+        found.append(LabeledSize(boxes_only(labels.boxes[kept]), width, height))
+    return found
+
+
+def target_sizes(photos: Sequence[LabeledSize], *, canvas: int = 640) -> NDArray[np.float64]:
+    """Sizes of faces, sqrt(width * height) in pixels, in photographs fitted into a canvas, (F,).
+
+    Args:
+        photos: As `faces_to_find` gives them.
+        canvas: What a longer side becomes, in pixels.
+
+    Raises:
+        NotEnoughData: there is no face.
+    """
+    found = [
+        np.sqrt(area(labels.boxes.astype(np.float64))) * (canvas / max(width, height))
+        for labels, width, height in photos
+    ]
     sizes = np.concatenate(found) if found else np.empty(0)
     if not len(sizes):
-        raise NotEnoughData(
-            f"{len(photos)} photographs have no face of {least_height:g} pixels or more to match"
-        )
+        raise NotEnoughData(f"{len(photos)} photographs have no face that is to be found")
     return sizes
 
 
@@ -99,7 +111,8 @@ def sizes_by_scale(
     """Sizes of the faces of square crops, (F,) of each scale, in rising order of the scales.
 
     Args:
-        photos: That crops are cut from, taken in turn.
+        photos: That crops are cut from, in turn, in an order that is drawn: of more photographs
+            than crops, some.
         scales: As shares of a photograph's short side; those that come twice count once.
         size: Side of a crop in pixels.
         crops: Of each scale.
@@ -109,10 +122,12 @@ def sizes_by_scale(
         BadInput: a scale is not above 0.
         NotEnoughData: no photographs, or a scale whose crops hold no face.
     """
-    found = {}
+    order = np.random.default_rng(seed).permutation(len(photos))
+    mixed, found = [photos[n] for n in order], {}
     for scale in sorted(set(scales)):
         window_of = partial(_square, scale)
-        found[scale] = crop_sizes(photos, window_of, crops=crops, size=size, seed=seed)
+        sizes = crop_sizes(mixed, window_of, crops=crops, size=size, seed=seed)
+        found[scale] = sizes[sizes > 0]
         if not len(found[scale]):
             raise NotEnoughData(
                 f"{crops} crops of {scale:g} of the short side hold no face; leave that scale out"

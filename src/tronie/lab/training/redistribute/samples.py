@@ -22,26 +22,29 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from tronie.data.augment.face_photo import faces_of
+from tronie.data.augment.face_photo import FARTHEST, faces_of
 from tronie.data.augment.square_crops import PLAIN_SCALES, SCALES
 from tronie.data.face_scales import LabeledSize
 from tronie.data.readers.widerface import read_labels
 from tronie.data.scale_matching import (
     ScaleFit,
+    faces_to_find,
     fit_of,
     fits_of_runs,
     percentiles,
     sizes_by_scale,
     target_sizes,
 )
-from tronie.errors import BadInput, NotEnoughData
+from tronie.errors import BadFile, BadInput, NotEnoughData
 from tronie.images.io import image_size
 from tronie.lab.training.detection_recipe import MOST_SCALE, MOST_SIDE
 from tronie.lab.training.detection_source import FaceSource, open_faces
 from tronie.lab.training.recipe import MOST_SEED, expect_between
 from tronie.lab.training.redistribute.sample_chart import SizeLine, size_chart
+from tronie.lab.training.redistribute.search_folder import is_part
 from tronie.lab.training.run_folder import LOCK, held
 from tronie.lab.training.settings import override, to_dict
 from tronie.lab.training.whole_file import write_whole
@@ -50,7 +53,7 @@ from tronie.provenance import provenance
 TABLE, CHART, RECORD = "scales.csv", "scales.svg", "scales.json"
 GRID = (0.1, 0.15, 0.2, *SCALES, 2.4, 2.8, 3.2, 4.0)
 COLUMNS = ("octaves", "larger_octaves", "faces_per_crop", "below_32_px", "scales")
-MOST_CROPS, MOST_GRID = 1_000_000, 200
+MOST_CROPS, MOST_GRID = 1_000_000, 40
 RELEASED_SIZE = 640
 """Of the crops that the published lists are made for."""
 FORMAT = 1
@@ -92,11 +95,27 @@ class SampleRecipe:
             ("seed", 0, MOST_SEED),
         ):
             expect_between(name, getattr(self, name), least, most)
-        if not self.least <= len(self.grid) <= MOST_GRID or max(self.grid) > MOST_SCALE:
+        self._check_grid()
+
+    def _check_grid(self) -> None:
+        told = ", ".join(f"{scale:g}" for scale in self.grid) or "none"
+        if not self.least <= len(self.grid) <= MOST_GRID:
+            raise BadInput(f"grid needs {self.least} to {MOST_GRID} scales; got {told}")
+        own = [self.own(scale) for scale in self.grid]
+        if not 0 < own[0] <= own[-1] <= MOST_SCALE or any(b <= a for a, b in pairwise(own)):
             raise BadInput(
-                f"grid needs {self.least} to {MOST_GRID} scales, at most {MOST_SCALE:g}; got "
-                f"{', '.join(f'{scale:g}' for scale in self.grid) or 'none'}"
+                f"grid must rise from above 0, and for crops of {self.size} pixels, times "
+                f"{self.size / RELEASED_SIZE:g}, to {MOST_SCALE:g} at most; got {told}"
             )
+        if self.crops * len(self.grid) > MOST_CROPS:
+            raise BadInput(
+                f"crops times the scales of grid must be at most {MOST_CROPS:,}; got "
+                f"{self.crops:,} and {len(self.grid)}"
+            )
+
+    def own(self, scale: float) -> float:
+        """A scale of the grid, meant for crops of 640 pixels, for crops of this size."""
+        return round(scale * self.size / RELEASED_SIZE, 4)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -137,25 +156,23 @@ def find_scales(
         NotEnoughData: no faces to match, or none in crops.
     """
     recipe = override(recipe, changes)
+    _expect_own(out)
     with ExitStack() as closing:
         closing.enter_context(held(out))
-        _expect_own(out)
         source = open_faces(data, labels=recipe.labels, closing=closing)
-        photos = [_sized(source, n) for n in range(len(source))]
-        target = target_sizes(
-            _of_labels(data / recipe.target) if recipe.target else photos,
-            canvas=recipe.canvas,
-            least_height=recipe.least_height,
-        )
-        own = {
-            scale: round(scale * recipe.size / RELEASED_SIZE, 4)
-            for scale in (*recipe.grid, *SCALES)
-        }
-        sizes = sizes_by_scale(
-            photos, own.values(), size=recipe.size, crops=recipe.crops, seed=recipe.seed
-        )
+        photos = _faces_of(recipe, [_sized(source, n) for n in range(len(source))])
+        other = _faces_of(recipe, _of_labels(data / recipe.target)) if recipe.target else photos
+        target = target_sizes(other, canvas=recipe.canvas)
         grid, plain, released = (
-            [own[scale] for scale in scales] for scales in (recipe.grid, PLAIN_SCALES, SCALES)
+            [recipe.own(scale) for scale in scales]
+            for scales in (recipe.grid, PLAIN_SCALES, SCALES)
+        )
+        sizes = sizes_by_scale(
+            photos,
+            (*grid, *plain, *released),
+            size=recipe.size,
+            crops=recipe.crops,
+            seed=recipe.seed,
         )
         found = FoundScales(
             recipe=recipe,
@@ -173,22 +190,40 @@ def find_scales(
 def _expect_own(out: Path) -> None:
     """See that what is in the folder is of an earlier search of this kind."""
     own = {TABLE, CHART, RECORD, LOCK}
-    if others := sorted({path.name for path in out.iterdir()} - own):
+    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if others := sorted(name for name in there - own if not is_part(name)):
         raise BadInput(
             f"--out {out} is a folder with other things in it, such as {others[0]}; name a new one"
         )
+
+
+def _faces_of(recipe: SampleRecipe, photos: Sequence[LabeledSize]) -> list[LabeledSize]:
+    return faces_to_find(photos, least_height=recipe.least_height)
 
 
 def _sized(source: FaceSource, n: int) -> LabeledSize:
     width, height = source.size_of(n) or (None, None)
     if width is None or height is None:
         width, height = image_size(source.read(n), name=source.name_of(n))
-    return LabeledSize(source.faces(n), width, height)
+    return _possible(LabeledSize(source.faces(n), width, height), source.name_of(n))
+
+
+def _possible(photo: LabeledSize, name: str) -> LabeledSize:
+    if not 1 <= min(photo.width, photo.height) <= max(photo.width, photo.height) <= FARTHEST:
+        raise BadFile(
+            f"{name} is said to have {photo.width} x {photo.height} pixels; a photograph has 1 to "
+            f"{FARTHEST:g} a side"
+        )
+    return photo
 
 
 def _of_labels(path: Path) -> list[LabeledSize]:
     photos = read_labels(path)
-    sized = [LabeledSize(faces_of(photo), *photo.size) for photo in photos if photo.size]
+    sized = [
+        _possible(LabeledSize(faces_of(photo), *photo.size), f"{path}: {photo.name}")
+        for photo in photos
+        if photo.size
+    ]
     if len(sized) < len(photos) or not photos:
         raise NotEnoughData(
             f"{path} tells the size of {len(sized)} of its {len(photos)} photographs; a target "
@@ -218,9 +253,9 @@ def _write(out: Path, name: str, found: FoundScales, *, data: Path, fingerprint:
         "released": asdict(found.released),
         "provenance": provenance({}).to_dict(),
     }
-    write_whole(out / RECORD, json.dumps(record, indent=1) + "\n")
+    write_whole(out / RECORD, json.dumps(record, indent=1, allow_nan=False) + "\n")
     lines = [SizeLine(name=f"to be found: {found.faces} faces", percentiles=found.target)]
-    shown = {"nearest": found.fits[0], "without": found.plain, "released": found.released}
+    shown = {"nearest": found.fits[0], "plain": found.plain, "released": found.released}
     for what, fit in shown.items():
         span = f"{fit.scales[0]:g} to {fit.scales[-1]:g}"
         lines.append(SizeLine(name=f"{what}, {span}", percentiles=fit.percentiles))

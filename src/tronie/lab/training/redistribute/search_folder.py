@@ -118,7 +118,7 @@ def expect_free(folder: Path) -> None:
         BadInput: the folder holds other things.
     """
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if any(name != LOCK and not _is_part(name) for name in there):
+    if any(name != LOCK and not is_part(name) for name in there):
         raise BadInput(
             f"--out {folder} is a folder with other things in it, and no search; name a new one"
         )
@@ -256,5 +256,6 @@ def write_table(folder: Path, judged: Sequence[tuple[Candidate, Result]]) -> Non
     write_whole(folder / TABLE, text.getvalue())
 
 
-def _is_part(name: str) -> bool:
+def is_part(name: str) -> bool:
+    """Whether a file is what a killed `write_whole` left."""
     return name.startswith(".") and name.endswith(".part")

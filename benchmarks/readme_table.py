@@ -254,8 +254,8 @@ def _redistribution() -> list[str]:
     lines = [
         "SCRFD-0.5G trained here on 708 photographs of WIDER FACE, half an hour on one CPU core"
         f" each, average precision on {told['photographs']} others by the official rules, seeds"
-        f" {', '.join(map(str, told['seeds']))}, means; published for 12,880 photographs, not reproduced:"
-        " 90.6, 88.1, 68.5 (`benchmarks/training/sample_redistribution.py`,"
+        f" {', '.join(map(str, told['seeds']))}, means; published for 12,880 photographs, not"
+        " reproduced: 90.6, 88.1, 68.5 (`benchmarks/training/sample_redistribution.py`,"
         f" {made['date'][:10]}, {made['commit'][:8]}):",
         "",
         "| | crops by what is to be found | crops of 0.3 to 1.0 | difference, 95 % over photographs"

@@ -8,11 +8,11 @@ Command   tronie train detection/wider708_scrfd_500m --data DIR --out RUN
 Cost      28 minutes on one CPU core (AMD EPYC, Zen 5), 55 images/s
 Expect    average precision 61.2 / 57.4 / 28.0 % (easy, medium, hard) on 183 photographs of WIDER
           FACE's validation set, which are not among the 708; with seed 1 67.5 / 64.6 / 31.8
-Source    Guo et al. 2022, arXiv:2105.04714. Ours: crops of 256 pixels instead of 640, in which
-          faces are about as large as in photographs of 640 pixels: 0.31 octaves off, by
-          detection/redistribute_samples as it was while it counted faces below 10 pixels in crops, which it does
-          no more (0.48 to 0.8: 0.14; the released list 0.64; without redistribution 1.84). And
-          AdamW for a short run, where SGD learned more slowly
+Source    Guo et al. 2022, arXiv:2105.04714. Ours: crops of 256 pixels instead of 640, whose faces
+          are about as large as in photographs of 640 pixels, 0.31 octaves off. The search found
+          these scales when it counted faces below 10 pixels in crops, which it does no more: now
+          0.48 to 0.8 (0.14; the released list 0.64; without redistribution 1.84). And AdamW for a
+          short run, where SGD learned more slowly
 """
 
 from __future__ import annotations
